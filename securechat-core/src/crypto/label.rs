@@ -1,0 +1,102 @@
+//! The registry of labels: the domain separation of every hash, derivation and signature (PROTOCOL.md section 12).
+
+/// `securechat1 NAME` followed by one zero byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label(&'static str);
+
+impl Label {
+    /// The label's bytes, the zero byte at the end included.
+    pub const fn bytes(self) -> &'static [u8] {
+        self.0.as_bytes()
+    }
+}
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
+        impl Label {
+            $($(#[$doc])* pub const $constant: Self = Self(concat!("securechat1 ", $name, "\0"));)*
+
+            /// All labels, each once.
+            pub const ALL: &[Self] = &[$(Self::$constant),*];
+        }
+    };
+}
+
+labels! {
+    /// Prologue of a link (4.1).
+    LINK = "link";
+    /// Keys of the CBC cipher (2.1).
+    CBC_HMAC = "cbc-hmac";
+    /// OAEP's label in the RSA-wrapped key exchange (2.2).
+    RSA_KEM = "rsa-kem";
+    /// The secret of the RSA-wrapped key exchange (2.2).
+    RSA_KEM_SS = "rsa-kem ss";
+    /// The secret that replaces a ciphertext that does not decode (2.2).
+    RSA_KEM_REJECT = "rsa-kem reject";
+    /// The signature of token `sig` (4).
+    HANDSHAKE = "handshake";
+    /// Fingerprints (I2).
+    IDENTITY = "identity";
+    /// Bundles (I3).
+    BUNDLE = "bundle";
+    /// One-time prekeys (I5).
+    PREKEY = "prekey";
+    /// Device lists (I6).
+    DEVICE_LIST = "device list";
+    /// Login with the device key (10).
+    LOGIN = "login";
+    /// Safety numbers (I10).
+    SAFETY_NUMBER = "safety number";
+    /// Prologue of a session (6).
+    SESSION = "session";
+    /// Root, chain and id of a session (6).
+    SESSION_ROOT = "session root";
+    /// Root key steps (6).
+    RATCHET = "ratchet";
+    /// The key of one session message (6).
+    MESSAGE_KEY = "message key";
+    /// Associated data of a session message (6).
+    MESSAGE_AD = "message ad";
+    /// Group ids (G1).
+    GROUP_ID = "group id";
+    /// Roster entries (G1).
+    ROSTER = "roster";
+    /// Sender key ids (G4).
+    SENDER_KEY_ID = "sender key id";
+    /// Key and commitment of a group message (G5).
+    GROUP_KEY = "group key";
+    /// Associated data of a group message (G5).
+    GROUP_AD = "group ad";
+    /// Signatures of group messages (G5).
+    GROUP_MESSAGE = "group message";
+    /// Salt and commitment of a file (9).
+    FILE = "file";
+    /// The key of a chunk (9).
+    CHUNK = "chunk";
+    /// Associated data of a chunk (9).
+    CHUNK_AD = "chunk ad";
+    /// The root over a whole file (F2).
+    FILE_ROOT = "file root";
+    /// The key of a vault record (11).
+    VAULT = "vault";
+    /// Associated data of a vault record (11).
+    VAULT_AD = "vault ad";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ATTACKS.md A9.
+    #[test]
+    fn a9_no_label_is_a_prefix_of_another() {
+        for (index, label) in Label::ALL.iter().enumerate() {
+            assert_eq!(label.bytes().iter().filter(|byte| **byte == 0).count(), 1);
+            assert_eq!(label.bytes().last(), Some(&0));
+            for other in &Label::ALL[index + 1..] {
+                assert!(!label.bytes().starts_with(other.bytes()), "{label:?} {other:?}");
+                assert!(!other.bytes().starts_with(label.bytes()), "{label:?} {other:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Secure chat as a protocol library without IO.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod codec;
+pub mod crypto;
+pub mod error;
+pub mod limits;
+pub mod record;

@@ -1,0 +1,137 @@
+//! Every bound of PROTOCOL.md section 11, on one page.
+//!
+//! What the protocol fixes is a constant; what a host may set is a field of [`Limits`].
+
+use core::time::Duration;
+
+/// Longest frame content before admission, in bytes.
+pub const FRAME_BEFORE_ADMISSION: usize = 8_192;
+/// Longest frame content after admission, in bytes: a Noise message.
+pub const FRAME_MAX: usize = 65_535;
+/// Longest content of a message, in bytes.
+pub const CONTENT_MAX: usize = 55_000;
+/// Longest `sent` copy, which carries a content, in bytes.
+pub const SENT_CONTENT_MAX: usize = 55_295;
+/// Longest envelope, in bytes.
+pub const ENVELOPE_MAX: usize = 61_440;
+/// Bytes of plaintext in every chunk of a file but the last.
+pub const CHUNK_SIZE: usize = 61_440;
+/// Longest text, in bytes of UTF-8.
+pub const TEXT_MAX: usize = 16 * 1024;
+/// Shortest padded content, in bytes.
+pub const PADDED_MIN: usize = 256;
+/// Devices of a user.
+pub const DEVICES_PER_USER: usize = 16;
+/// Members of a group.
+pub const GROUP_MEMBERS: usize = 256;
+/// Prekeys in one publish request.
+pub const PREKEYS_PER_PUBLISH: usize = 40;
+/// Envelopes in one send request.
+pub const ENVELOPES_PER_SEND: usize = 32;
+/// Open requests on a link.
+pub const OPEN_REQUESTS: usize = 32;
+/// Suites in an offer.
+pub const SUITES_PER_OFFER: usize = 16;
+/// Longest user name, in bytes.
+pub const USER_NAME_MAX: usize = 32;
+/// Records after which a direction of a link is rekeyed (R3).
+pub const REKEY_AFTER: u64 = 1 << 20;
+/// The record counter that ends a link (R3).
+pub const COUNTER_END: u64 = 1 << 48;
+/// Keys skipped for one message (S3).
+pub const SKIPPED_PER_MESSAGE: u32 = 2_000;
+/// Skipped keys kept per session (S3).
+pub const SKIPPED_KEPT: usize = 4_000;
+/// Opened messages remembered per session (S4).
+pub const OPENED_REMEMBERED: usize = 256;
+/// Sessions per device (S7).
+pub const SESSIONS_PER_DEVICE: usize = 8;
+/// How far a session order may lie ahead (S7).
+pub const ORDER_AHEAD: u32 = 100_000;
+/// What a restore adds to the session order (S7).
+pub const ORDER_AFTER_RESTORE: u32 = 1_000;
+/// Transient messages in a chain since its last stored one (L2).
+pub const TRANSIENT_IN_A_ROW: u32 = 100;
+
+/// One day in milliseconds.
+pub const DAY: u64 = 24 * 60 * 60 * 1_000;
+/// One hour in milliseconds.
+pub const HOUR: u64 = 60 * 60 * 1_000;
+/// Longest life of a bundle (I4), in milliseconds.
+pub const BUNDLE_LIFE: u64 = 90 * DAY;
+/// How far ahead a bundle's not-before may lie (I4), in milliseconds.
+pub const CLOCK_SKEW: u64 = DAY;
+/// How long after its not-after a bundle in a first message is accepted (6), in milliseconds.
+pub const BUNDLE_GRACE: u64 = 30 * DAY;
+/// Life of an unused one-time prekey (I5), in milliseconds.
+pub const ONE_TIME_LIFE: u64 = 90 * DAY;
+/// Age at which a last-resort prekey is replaced (S6), in milliseconds.
+pub const LAST_RESORT_AGE: u64 = 7 * DAY;
+/// How long a replaced last-resort prekey is kept (S6), in milliseconds.
+pub const LAST_RESORT_KEPT: u64 = 30 * DAY;
+/// How long skipped keys are kept (S3), in milliseconds.
+pub const SKIPPED_LIFE: u64 = 30 * DAY;
+/// How long a superseded session is kept (S7), in milliseconds.
+pub const SUPERSEDED_KEPT: u64 = 7 * DAY;
+/// How long a stored envelope waits and its id is remembered (L1, L2), in milliseconds.
+pub const ENVELOPE_LIFE: u64 = 30 * DAY;
+/// How long a sent message can be asked for again (S9), in milliseconds.
+pub const RESEND_LIFE: u64 = 7 * DAY;
+
+/// The bounds that a host may set. Sizes may be lowered; rates and counts set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Time for a handshake, the host's decision on a `Verify` included.
+    pub handshake_timeout: Duration,
+    /// RSA handshakes that a host runs at once.
+    pub rsa_handshakes: usize,
+    /// Connections that a relay holds at once.
+    pub connections: usize,
+    /// Connections from one address.
+    pub connections_per_address: usize,
+    /// How long a connection may stay without a login.
+    pub login_timeout: Duration,
+    /// How long an admitted connection may stay silent.
+    pub idle_timeout: Duration,
+    /// One-time prekeys per device and kind at the relay.
+    pub prekeys_per_device: usize,
+    /// Envelopes that wait per device.
+    pub mailbox_envelopes: usize,
+    /// Bytes of envelopes that wait per device.
+    pub mailbox_bytes: u64,
+    /// Largest file, in bytes.
+    pub file_size: u64,
+    /// Bytes queued towards one connection before that reader is ended.
+    pub output_queue: usize,
+    /// Messages kept while a device list is fetched (S5, G6).
+    pub waiting_messages: usize,
+    /// Bytes of those messages.
+    pub waiting_bytes: usize,
+    /// File offers kept until they are accepted.
+    pub file_offers: usize,
+    /// Users whose pins a client keeps.
+    pub contacts: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(10),
+            rsa_handshakes: 8,
+            connections: 20_000,
+            connections_per_address: 1_024,
+            login_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(300),
+            prekeys_per_device: 100,
+            mailbox_envelopes: 10_000,
+            mailbox_bytes: 64 << 20,
+            file_size: 64 << 30,
+            output_queue: 4 << 20,
+            waiting_messages: 1_000,
+            waiting_bytes: 4 << 20,
+            file_offers: 1_000,
+            contacts: 10_000,
+        }
+    }
+}
