@@ -5,5 +5,6 @@
 pub mod codec;
 pub mod crypto;
 pub mod error;
+pub mod frame;
 pub mod limits;
 pub mod record;
