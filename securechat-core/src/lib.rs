@@ -7,4 +7,6 @@ pub mod crypto;
 pub mod error;
 pub mod frame;
 pub mod limits;
+pub mod padding;
 pub mod record;
+pub mod text;
