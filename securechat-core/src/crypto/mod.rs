@@ -1,4 +1,24 @@
 //! Cryptography as thin typed wrappers; the primitives come from one of two backends.
+//!
+//! The constructions of PROTOCOL.md section 2 are written once, here; what they are made of comes from the portable
+//! backend, or with the feature `aws-lc` from the fast one. Both give the same bytes.
 
+pub mod aead;
+mod backend;
+pub mod ed25519;
+pub mod hash;
 pub mod label;
+pub mod mlkem;
+pub mod rsa;
 pub mod secret;
+#[cfg(test)]
+pub(crate) mod test_keys;
+pub mod x25519;
+
+/// The randomness that an engine owns; the host gives one that is good, a test one that replays.
+pub type Random = Box<dyn rand_core::CryptoRng + Send>;
+
+/// Writes bytes as lower-case hex digits.
+fn write_hex(formatter: &mut core::fmt::Formatter<'_>, bytes: &[u8]) -> core::fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+}

@@ -67,7 +67,7 @@ impl<const N: usize> fmt::Debug for Secret<N> {
 
 impl<const N: usize> Serialize for Secret<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        crate::codec::bytes::serialize(&*self.0, serializer)
+        crate::codec::bytes::serialize(&self.0, serializer)
     }
 }
 

@@ -1,0 +1,92 @@
+//! Ed25519 signatures (RFC 8032), always under a label.
+
+use super::backend::dalek;
+use super::label::Label;
+use super::secret::Secret;
+use crate::error::PeerMisbehaved;
+use core::fmt;
+use rand_core::CryptoRng;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An Ed25519 public key: 32 bytes, any of them. Those that are not a key verify nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct VerifyingKey([u8; 32]);
+
+impl VerifyingKey {
+    /// The key of these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key's bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Verifies a signature over `label || parts`, strictly: keys and points of small order, encodings that are not
+    /// canonical and an S that is not reduced are refused. Fails with [`PeerMisbehaved::BadSignature`].
+    pub fn verify(&self, label: Label, parts: &[&[u8]], signature: &[u8; 64]) -> Result<(), PeerMisbehaved> {
+        dalek::verify(&self.0, &message(label, parts), signature)
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ed25519::VerifyingKey(")?;
+        super::write_hex(formatter, &self.0)?;
+        formatter.write_str(")")
+    }
+}
+
+/// An Ed25519 private key. In records it is its 32 bytes.
+pub struct SigningKey(dalek::Ed25519);
+
+impl SigningKey {
+    /// A fresh key.
+    pub fn generate(rng: &mut dyn CryptoRng) -> Self {
+        Self::from_bytes(Secret::random(rng).as_bytes())
+    }
+
+    /// The key of these bytes, which the caller wipes.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(dalek::Ed25519::new(bytes))
+    }
+
+    /// The key's bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    /// The public key that belongs to it.
+    pub fn verifying_key(&self) -> VerifyingKey {
+        VerifyingKey(self.0.public())
+    }
+
+    /// The signature over `label || parts`; the same each time.
+    pub fn sign(&self, label: Label, parts: &[&[u8]]) -> [u8; 64] {
+        self.0.sign(&message(label, parts))
+    }
+}
+
+/// What is signed: `label || parts`.
+fn message(label: Label, parts: &[&[u8]]) -> Vec<u8> {
+    [&[label.bytes()], parts].concat().concat()
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ed25519::SigningKey({:?})", self.verifying_key())
+    }
+}
+
+impl Serialize for SigningKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        crate::codec::bytes::serialize(self.as_bytes(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SigningKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Secret::deserialize(deserializer).map(|bytes| Self::from_bytes(bytes.as_bytes()))
+    }
+}
