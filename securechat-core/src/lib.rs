@@ -10,3 +10,4 @@ pub mod limits;
 pub mod padding;
 pub mod record;
 pub mod text;
+pub mod wire;
