@@ -9,5 +9,6 @@ pub mod frame;
 pub mod limits;
 pub mod padding;
 pub mod record;
+pub mod suite;
 pub mod text;
 pub mod wire;
