@@ -7,6 +7,7 @@ pub mod crypto;
 pub mod error;
 pub mod frame;
 pub mod limits;
+pub mod noise;
 pub mod padding;
 pub mod record;
 pub mod suite;

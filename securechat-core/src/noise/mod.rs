@@ -1,0 +1,16 @@
+//! The Noise Protocol Framework, revision 34, driven by a table of patterns (PROTOCOL.md section 4).
+//!
+//! Beside the tokens of Noise and of its hybrid forward secrecy extension there are two of this protocol's own, `skem`
+//! and `sig`; [`Handshake`] runs any pattern made of them.
+
+mod handshake;
+mod keys;
+mod pattern;
+mod running;
+mod symmetric;
+mod transport;
+
+pub use handshake::Handshake;
+pub use keys::{Keys, RemoteKeys, RemoteStatic, Role, StaticKey};
+pub use pattern::{Pattern, Token};
+pub use transport::{Opener, Sealer, Transport};
