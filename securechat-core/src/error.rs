@@ -164,6 +164,9 @@ pub enum PeerMisbehaved {
     /// More than the limits allow was sent.
     #[error("more was sent than the limits allow")]
     LimitExceeded = 229,
+    /// A device list older than one seen before, or of a chain that another one has replaced (I6, I9).
+    #[error("a device list is older than one seen before")]
+    DeviceListRollback = 230,
 }
 
 /// A call that the state or the arguments do not allow (numbers 300 to 399).

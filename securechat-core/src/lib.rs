@@ -6,6 +6,7 @@ pub mod codec;
 pub mod crypto;
 pub mod error;
 pub mod frame;
+pub mod identity;
 pub mod limits;
 pub mod noise;
 pub mod padding;

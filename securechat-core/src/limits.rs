@@ -22,6 +22,10 @@ pub const TEXT_MAX: usize = 16 * 1024;
 pub const PADDED_MIN: usize = 256;
 /// Devices of a user.
 pub const DEVICES_PER_USER: usize = 16;
+/// Epochs of one chain of device lists (I6).
+pub const DEVICE_LIST_EPOCHS: u64 = 4_096;
+/// First device lists that a pin accepts over its life (I9).
+pub const ACCEPTED_ROOTS: usize = 256;
 /// Members of a group.
 pub const GROUP_MEMBERS: usize = 256;
 /// Prekeys in one publish request.
@@ -32,6 +36,10 @@ pub const ENVELOPES_PER_SEND: usize = 32;
 pub const OPEN_REQUESTS: usize = 32;
 /// Suites in an offer.
 pub const SUITES_PER_OFFER: usize = 16;
+/// Suites in a bundle.
+pub const SUITES_PER_BUNDLE: usize = 16;
+/// Longest PKCS#1 DER of an RSA public key: a modulus of 4,096 bits with exponent 65537, in bytes.
+pub const RSA_DER_MAX: usize = 526;
 /// Longest user name, in bytes.
 pub const USER_NAME_MAX: usize = 32;
 /// Records after which a direction of a link is rekeyed (R3).

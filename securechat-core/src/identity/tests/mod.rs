@@ -1,0 +1,3 @@
+mod bundle;
+mod device_list;
+mod pin;
