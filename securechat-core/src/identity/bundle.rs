@@ -18,7 +18,7 @@ pub const BUNDLE_VERSION: u8 = 1;
 
 /// Longest encoding of a signed bundle, in bytes.
 pub const SIGNED_BUNDLE_MAX: usize = (1 + 32 + 1 + USER_NAME_MAX + 5 + 3 * 10)
-    + (10 + 1 + 3 * SUITES_PER_BUNDLE)
+    + (1 + 3 * SUITES_PER_BUNDLE)
     + (32 + 1 + 2 + RSA_DER_MAX)
     + (1 + 2 * (1 + 5 + 32) + mlkem::ENCAPSULATION_KEY_LEN)
     + signed::OVERHEAD;
