@@ -5,6 +5,7 @@
 pub mod codec;
 pub mod crypto;
 pub mod error;
+pub mod file;
 pub mod frame;
 pub mod identity;
 pub mod limits;

@@ -8,16 +8,38 @@ use core::time::Duration;
 pub const FRAME_BEFORE_ADMISSION: usize = 8_192;
 /// Longest frame content after admission, in bytes: a Noise message.
 pub const FRAME_MAX: usize = 65_535;
+/// Longest handshake frame, in bytes.
+pub const HANDSHAKE_FRAME_MAX: usize = 3_329;
+/// Bytes of content before its body.
+pub const CONTENT_HEADER: usize = 32;
 /// Longest content of a message, in bytes.
 pub const CONTENT_MAX: usize = 55_000;
 /// Longest `sent` copy, which carries a content, in bytes.
 pub const SENT_CONTENT_MAX: usize = 55_295;
 /// Longest envelope, in bytes.
 pub const ENVELOPE_MAX: usize = 61_440;
+/// Longest envelope that the sizes of its parts allow: a first message around the longest content.
+pub const FIRST_ENVELOPE_MAX: usize = 58_757;
 /// Bytes of plaintext in every chunk of a file but the last.
 pub const CHUNK_SIZE: usize = 61_440;
+/// Longest sealed chunk, in bytes.
+pub const SEALED_CHUNK_MAX: usize = 61_504;
+/// Chunks whose tags are saved in one record (F3).
+pub const CHUNKS_PER_RECORD: usize = 1_024;
+/// Longest name in a file offer, in bytes of UTF-8; [`SAFE_NAME_MAX`] of them are left for a file system.
+pub const FILE_NAME_MAX: usize = 1_024;
+/// Longest name that a received file is given, in bytes of UTF-8 (F4).
+pub const SAFE_NAME_MAX: usize = 255;
+/// Longest media type in a file offer, in bytes.
+pub const MEDIA_TYPE_MAX: usize = 255;
 /// Longest text, in bytes of UTF-8.
 pub const TEXT_MAX: usize = 16 * 1024;
+/// Longest reaction, in bytes of UTF-8.
+pub const REACTION_MAX: usize = 64;
+/// Longest display name, in bytes of UTF-8.
+pub const DISPLAY_NAME_MAX: usize = 128;
+/// Messages named in one receipt.
+pub const RECEIPT_IDS: usize = 256;
 /// Shortest padded content, in bytes.
 pub const PADDED_MIN: usize = 256;
 /// Devices of a user.

@@ -1,0 +1,207 @@
+//! Files: sealed chunk by chunk, opened in any order, whole or not at all (PROTOCOL.md section 9).
+//!
+//! A [`FileOffer`] travels in a message. Its sender feeds a [`FileSealer`], and who accepts it a [`FileOpener`]; neither touches a
+//! path. Threads that share the work take [`Chunks`] and a [`Manifest`] instead, of which the two are made.
+
+mod chunk;
+mod manifest;
+mod name;
+
+pub use chunk::Chunks;
+pub use manifest::{Manifest, Noted, Page};
+pub use name::safe_name;
+
+use crate::crypto::aead::Cipher;
+use crate::crypto::secret::Secret;
+use crate::error::{ApiMisuse, Error, PeerMisbehaved};
+use crate::limits::{FILE_NAME_MAX, Limits, MEDIA_TYPE_MAX};
+use core::fmt;
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// What a receiver is told of a file, and all that is needed to open it (F2).
+#[derive(Serialize, Deserialize)]
+pub struct FileOffer {
+    /// The file's random id, under which a relay keeps its chunks.
+    pub id: [u8; 16],
+    /// Its key, used for nothing else.
+    pub key: Secret<32>,
+    /// The cipher of its chunks.
+    pub cipher: Cipher,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its name as the sender gave it; to make a path, take what [`safe_name`] leaves of it.
+    pub name: String,
+    /// Its media type, the sender's word.
+    pub media_type: String,
+}
+
+impl FileOffer {
+    /// An offer with a new id and key. Fails with `TooLarge` beyond the limits.
+    pub fn new(
+        cipher: Cipher,
+        size: u64,
+        name: &str,
+        media_type: &str,
+        limits: &Limits,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ApiMisuse> {
+        if size > limits.file_size || name.len() > FILE_NAME_MAX || media_type.len() > MEDIA_TYPE_MAX {
+            return Err(ApiMisuse::TooLarge);
+        }
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        Ok(Self {
+            id,
+            key: Secret::random(rng),
+            cipher,
+            size,
+            name: name.to_owned(),
+            media_type: media_type.to_owned(),
+        })
+    }
+
+    /// A second copy, made on purpose: one travels, one is kept.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            id: self.id,
+            key: self.key.duplicate(),
+            cipher: self.cipher,
+            size: self.size,
+            name: self.name.clone(),
+            media_type: self.media_type.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for FileOffer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("FileOffer")
+            .field("id", &format_args!("{:032x}", u128::from_be_bytes(self.id)))
+            .field("cipher", &self.cipher)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The sender's side of one file.
+#[derive(Debug)]
+pub struct FileSealer {
+    chunks: Chunks,
+    sealed: Manifest,
+    changed: bool,
+}
+
+impl FileSealer {
+    /// Begins to seal the file that is offered.
+    pub fn new(offer: &FileOffer) -> Self {
+        let chunks = Chunks::new(offer);
+        let sealed = Manifest::new(chunks.count());
+        Self { chunks, sealed, changed: false }
+    }
+
+    /// How many chunks there are.
+    pub fn count(&self) -> u64 {
+        self.chunks.count()
+    }
+
+    /// Where chunk `i` begins in the file, and how many bytes it has.
+    pub fn chunk_range(&self, i: u64) -> Option<(u64, usize)> {
+        self.chunks.range(i)
+    }
+
+    /// Seals chunk `i`, in any order and as often as it is asked for.
+    ///
+    /// Fails with `FileChanged` when the chunk has another length than was offered, or other bytes than when it was sealed
+    /// before; every later call fails alike, and the file is to be offered anew (F3).
+    pub fn seal_chunk(&mut self, i: u64, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        if self.changed {
+            return Err(ApiMisuse::FileChanged.into());
+        }
+        let sealed = self.chunks.seal(i, plaintext).and_then(|(sealed, tag)| match self.sealed.note(i, tag) {
+            Noted::New | Noted::Same => Ok(sealed),
+            Noted::Other => Err(ApiMisuse::FileChanged),
+            Noted::OutOfRange => Err(ApiMisuse::NotFound),
+        });
+        self.changed = sealed == Err(ApiMisuse::FileChanged);
+        Ok(sealed?)
+    }
+
+    /// The root, once every chunk was sealed: what completes the file.
+    pub fn complete(&self) -> Option<[u8; 32]> {
+        self.chunks.root(&self.sealed)
+    }
+
+    /// Which chunks were sealed.
+    pub fn manifest(&self) -> &Manifest {
+        &self.sealed
+    }
+}
+
+/// The receiver's side of one file.
+#[derive(Debug)]
+pub struct FileOpener {
+    chunks: Chunks,
+    opened: Manifest,
+}
+
+impl FileOpener {
+    /// Begins to receive the file that was offered. Fails with `LimitExceeded` when it is larger than allowed.
+    pub fn new(offer: &FileOffer, limits: &Limits) -> Result<Self, Error> {
+        if offer.size > limits.file_size {
+            return Err(PeerMisbehaved::LimitExceeded.into());
+        }
+        let chunks = Chunks::new(offer);
+        let opened = Manifest::new(chunks.count());
+        Ok(Self { chunks, opened })
+    }
+
+    /// How many chunks there are.
+    pub fn count(&self) -> u64 {
+        self.chunks.count()
+    }
+
+    /// Where chunk `i` belongs in the file, and how many bytes it has. No chunk ever has more.
+    pub fn chunk_range(&self, i: u64) -> Option<(u64, usize)> {
+        self.chunks.range(i)
+    }
+
+    /// Opens chunk `i`; they may come in any order, and more than once.
+    ///
+    /// Fails with `Decrypt` for what does not open, and with `FileMismatch` when there is no such chunk or another one was
+    /// opened in its place before. Nothing has changed then.
+    pub fn open_chunk(&mut self, i: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let (plaintext, tag) = self.chunks.open(i, sealed)?;
+        match self.opened.note(i, tag) {
+            Noted::New | Noted::Same => Ok(plaintext),
+            Noted::Other | Noted::OutOfRange => Err(PeerMisbehaved::FileMismatch.into()),
+        }
+    }
+
+    /// The chunks that have not come yet, in order, as ranges.
+    pub fn missing(&self) -> impl Iterator<Item = core::ops::Range<u64>> {
+        self.opened.missing()
+    }
+
+    /// Whether the file is whole, by the root that its sender gave.
+    ///
+    /// Fails with `WrongState` while chunks are missing, and with `FileMismatch` when they are not those of the sender.
+    pub fn finish(&self, root: &[u8; 32]) -> Result<(), Error> {
+        match self.chunks.root(&self.opened) {
+            None => Err(ApiMisuse::WrongState.into()),
+            Some(own) if own == *root => Ok(()),
+            Some(_) => Err(PeerMisbehaved::FileMismatch.into()),
+        }
+    }
+
+    /// Which chunks came and opened.
+    pub fn manifest(&self) -> &Manifest {
+        &self.opened
+    }
+}
+
+#[cfg(test)]
+mod tests;
