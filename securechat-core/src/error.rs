@@ -225,6 +225,9 @@ pub enum ApiMisuse {
     /// A replacement session was opened to that device less than an hour ago (S8).
     #[error("a replacement was made less than an hour ago")]
     TooSoon = 316,
+    /// Content of a kind that this version may not send.
+    #[error("content of this kind cannot be sent")]
+    ContentKind = 317,
 }
 
 /// A ciphertext did not open. There is one such error, without detail.

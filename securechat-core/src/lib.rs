@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod codec;
+pub mod content;
 pub mod crypto;
 pub mod error;
 pub mod file;

@@ -1,0 +1,93 @@
+//! That what section 11 allows fits into what carries it, in both ciphers: arithmetic that does not compile when it does not hold.
+
+use crate::crypto::aead::Cipher;
+use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
+use crate::identity::{SIGNED_BUNDLE_MAX, SIGNED_DEVICE_LIST_MAX};
+use crate::limits::*;
+use crate::padding::padded_len;
+use crate::wire::{BODY_MAX, ENVELOPES_PER_ACKNOWLEDGE, HEADER_LEN, PASSWORD_MAX};
+
+const GCM: Cipher = Cipher::AesGcm;
+const CBC: Cipher = Cipher::AesCbcHmac;
+
+/// The ciphertext of the largest RSA key.
+const RSA_CIPHERTEXT: usize = 512;
+/// Identity key and signature of token `sig`.
+const SIG: usize = 32 + 64;
+
+/// A byte that is a tag, a flag, or a length below 128.
+const TAG: usize = 1;
+/// Longest encodings of integers in structs.
+const VARINT16: usize = 3;
+const VARINT32: usize = 5;
+const VARINT64: usize = 10;
+const USER_NAME: usize = TAG + USER_NAME_MAX;
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+/// Content, and the copies of it that go to one's own devices; both pad to one length.
+const SENT_FIELDS: usize = TAG + USER_NAME + VARINT16;
+const _: () = assert!(CONTENT_HEADER + SENT_FIELDS + CONTENT_MAX <= SENT_CONTENT_MAX);
+const _: () = assert!(padded_len(CONTENT_MAX) == padded_len(SENT_CONTENT_MAX));
+const _: () = assert!(SENT_CONTENT_MAX <= u16::MAX as usize);
+
+/// The longest of what is limited by itself.
+const _: () = assert!(CONTENT_HEADER + 16 + VARINT16 + TEXT_MAX <= CONTENT_MAX);
+const _: () = assert!(CONTENT_HEADER + TAG + VARINT16 + RECEIPT_IDS * 16 <= CONTENT_MAX);
+const _: () = assert!(CONTENT_HEADER + VARINT16 + SIGNED_DEVICE_LIST_MAX <= CONTENT_MAX);
+
+/// The longest handshake message of a session: `e, ee, ekem1, es, s, se` or `e, ee, skem, sig`, and the bundle.
+const fn session_handshake(cipher: Cipher) -> usize {
+    let hybrid = cipher.ciphertext_len(CIPHERTEXT_LEN) + cipher.ciphertext_len(32);
+    let rsa = cipher.ciphertext_len(RSA_CIPHERTEXT) + cipher.ciphertext_len(SIG);
+    32 + max(hybrid, rsa) + cipher.ciphertext_len(SIGNED_BUNDLE_MAX)
+}
+
+/// The longest envelope: a first message around the longest content.
+const fn first_envelope(cipher: Cipher) -> usize {
+    let header = 1 + 2 + 4 + 4 + 2; // kind; suite, prekey id, order, length
+    let message = 16 + 32 + 4 + 4 + 16; // SID, ratchet key, previous chain length, number, salt
+    header + session_handshake(cipher) + message + cipher.ciphertext_len(padded_len(SENT_CONTENT_MAX))
+}
+
+const _: () = assert!(first_envelope(GCM) <= FIRST_ENVELOPE_MAX && first_envelope(CBC) == FIRST_ENVELOPE_MAX);
+const _: () = assert!(FIRST_ENVELOPE_MAX <= ENVELOPE_MAX);
+
+/// The longest handshake frame of a link: an offer; an answer with a bundle; message 3 between peers, with a bundle.
+const fn handshake_frame(cipher: Cipher) -> usize {
+    let offer = 4 + 1 + 1 + 2 * SUITES_PER_OFFER + 1 + 1 + 32 + ENCAPSULATION_KEY_LEN;
+    let bundle = cipher.ciphertext_len(SIGNED_BUNDLE_MAX);
+    let answer = 1 + 32 + cipher.ciphertext_len(CIPHERTEXT_LEN) + cipher.ciphertext_len(32) + bundle;
+    let third = cipher.ciphertext_len(RSA_CIPHERTEXT) + cipher.ciphertext_len(32) + bundle;
+    max(offer, max(answer, third))
+}
+
+const _: () = assert!(handshake_frame(GCM) <= HANDSHAKE_FRAME_MAX && handshake_frame(CBC) == HANDSHAKE_FRAME_MAX);
+const _: () = assert!(HANDSHAKE_FRAME_MAX <= FRAME_BEFORE_ADMISSION);
+
+/// The longest body fills the longest frame of the cipher that takes more room: type, header, body.
+const _: () = assert!(1 + HEADER_LEN + BODY_MAX <= GCM.max_plaintext(FRAME_MAX));
+const _: () = assert!(1 + HEADER_LEN + BODY_MAX == CBC.max_plaintext(FRAME_MAX));
+const _: () = assert!(BODY_MAX <= u16::MAX as usize);
+
+/// An envelope to the relay: count; recipient, envelope id, transient, envelope.
+const _: () = assert!(TAG + TAG + 32 + 16 + TAG + VARINT32 + ENVELOPE_MAX <= BODY_MAX);
+/// An envelope from it: id, sender, user, time, transient, envelope.
+const _: () = assert!(16 + 32 + USER_NAME + VARINT64 + TAG + VARINT32 + ENVELOPE_MAX <= BODY_MAX);
+
+/// The longest chunk: salt and ciphertext; on its way with the blob's id and its number.
+const _: () = assert!(16 + GCM.ciphertext_len(CHUNK_SIZE) <= SEALED_CHUNK_MAX);
+const _: () = assert!(16 + CBC.ciphertext_len(CHUNK_SIZE) == SEALED_CHUNK_MAX);
+const _: () = assert!(16 + VARINT64 + VARINT32 + SEALED_CHUNK_MAX <= BODY_MAX);
+
+/// As many prekeys as are published at a time: identity, device, kind, id, keys, signature.
+const SIGNED_PREKEY: usize = 2 + 32 + VARINT32 + TAG + VARINT32 + 32 + ENCAPSULATION_KEY_LEN + 64;
+const _: () = assert!(TAG + VARINT16 + PREKEYS_PER_PUBLISH * (VARINT16 + SIGNED_PREKEY) <= BODY_MAX);
+const _: () = assert!(VARINT16 + ENVELOPES_PER_ACKNOWLEDGE * 16 <= BODY_MAX);
+
+/// A registration comes before admission: name, password, bundle, device list, signature.
+const REGISTER: usize =
+    USER_NAME + VARINT16 + PASSWORD_MAX + VARINT16 + SIGNED_BUNDLE_MAX + VARINT16 + SIGNED_DEVICE_LIST_MAX + 64;
+const _: () = assert!(CBC.ciphertext_len(1 + HEADER_LEN + REGISTER) <= FRAME_BEFORE_ADMISSION);
