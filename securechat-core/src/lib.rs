@@ -13,6 +13,7 @@ pub mod limits;
 pub mod noise;
 pub mod padding;
 pub mod record;
+pub mod relay;
 pub mod suite;
 pub mod text;
 pub mod vault;

@@ -58,7 +58,7 @@ pub struct RemoteKeys<'a> {
     /// The identity that signed the bundle.
     pub identity: &'a ed25519::VerifyingKey,
     /// The static key for suites 0x01__ and 0x03__.
-    pub x25519: Option<&'a x25519::PublicKey>,
+    pub x25519: &'a x25519::PublicKey,
     /// The static key for suites 0x02__.
     pub rsa: Option<&'a rsa::PublicKey>,
 }

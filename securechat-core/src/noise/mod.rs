@@ -10,6 +10,9 @@ mod running;
 mod symmetric;
 mod transport;
 
+#[cfg(test)]
+mod tests;
+
 pub use handshake::Handshake;
 pub use keys::{Keys, RemoteKeys, RemoteStatic, Role, StaticKey};
 pub use pattern::{Pattern, Token};

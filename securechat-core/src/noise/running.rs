@@ -289,7 +289,7 @@ impl Running {
     }
 
     pub(super) fn confirm(&mut self, remote: &RemoteKeys<'_>) -> Result<(), Error> {
-        if self.remote_x25519.is_some() && self.remote_x25519.as_ref() != remote.x25519 {
+        if self.remote_x25519.is_some_and(|key| key != *remote.x25519) {
             return Err(PeerMisbehaved::StaticKeyMismatch.into());
         }
         if let Some(id) = self.remote_rsa_id {

@@ -98,3 +98,35 @@ impl fmt::Debug for Opener {
         write!(formatter, "Opener(next: {})", self.0.next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aead::Cipher;
+
+    #[test]
+    fn b4_a_direction_ends_before_its_counter_does() {
+        let [mut sealer, mut opener] = [(); 2].map(|()| Direction::new(AeadKey::new(Cipher::AesGcm, &[1; 32])));
+        for direction in [&mut sealer, &mut opener] {
+            direction.next = limits::COUNTER_END - 1;
+            direction.keyed_at = direction.next;
+        }
+        let (mut sealer, mut opener) = (Sealer(sealer), Opener(opener));
+        let mut record = b"the last".to_vec();
+        sealer.seal(&mut record, 0).unwrap();
+        assert_eq!(opener.open(&mut record.clone()).unwrap(), b"the last");
+        let exhausted = Err(PeerMisbehaved::CounterExhausted.into());
+        assert_eq!(sealer.seal(&mut record, 0), exhausted);
+        assert_eq!(opener.open(&mut record).map(drop), exhausted.map(drop));
+    }
+
+    #[test]
+    fn debug_shows_counters_only() {
+        let key = || AeadKey::new(Cipher::AesGcm, &[0x41; 32]);
+        let shown = format!("{:?}", Transport::new(key(), key(), [0; 32]));
+        assert!(
+            shown.starts_with("Transport { sealer: Sealer(next: 0), opener: Opener(next: 0), hash: [0,"),
+            "{shown}"
+        );
+    }
+}

@@ -37,11 +37,6 @@ use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
-/// A device's public key.
-pub type Identity = [u8; 32];
-/// The name of a user.
-pub type UserName = String;
-
 /// Bytes before the body of a message.
 pub const HEADER_LEN: usize = 8;
 /// Longest body, in bytes: with its header and the type byte it fills a record of the cipher that leaves less room.

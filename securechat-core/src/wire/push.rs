@@ -1,7 +1,8 @@
 //! What a relay says without being asked.
 
-use super::{Bytes, EnvelopeId, Identity, Packet, USERS_PER_PAGE, UserName, at_most, messages};
+use super::{Bytes, EnvelopeId, Packet, USERS_PER_PAGE, at_most, messages};
 use crate::error::{ApiMisuse, InvalidMessage};
+use crate::identity::{Identity, UserName};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

@@ -1,11 +1,12 @@
 //! What answers a request.
 
 use super::{
-    Bytes, DEVICES_PER_FETCH, Identity, LISTS_PER_PAGE, Packet, RANGES_PER_PAGE, REFUSAL_KIND, USERS_PER_PAGE,
-    UserPresence, at_most, messages,
+    Bytes, DEVICES_PER_FETCH, LISTS_PER_PAGE, Packet, RANGES_PER_PAGE, REFUSAL_KIND, USERS_PER_PAGE, UserPresence,
+    at_most, messages,
 };
 use crate::crypto::secret::Secret;
 use crate::error::{ApiMisuse, InvalidMessage};
+use crate::identity::Identity;
 use crate::limits::ENVELOPES_PER_SEND;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -79,8 +80,8 @@ pub struct Done;
 pub struct LoggedIn {
     /// Whether the device is in the user's current list; if not, L7 says what it may do.
     pub listed: bool,
-    /// The epoch of that list.
-    pub epoch: u64,
+    /// The epoch of that list; none where the account has no list yet (it came from another system).
+    pub epoch: Option<u64>,
     /// The serial of this device's bundle at the relay; 0 when there is none.
     pub serial: u64,
     /// This device's prekeys at the relay.
@@ -128,7 +129,8 @@ impl fmt::Debug for CodeSecret {
 /// A part of a user's current chain of device lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lists {
-    /// The current epoch. One below what the reader holds means a new epoch 0 (I9): it fetches from 0 on.
+    /// The current epoch, 0 also where there is no list yet. One below what the reader holds means a new epoch 0 (I9):
+    /// it fetches from 0 on.
     pub epoch: u64,
     /// Signed device lists, rising by one from the epoch asked for.
     #[serde(deserialize_with = "at_most::<_, _, LISTS_PER_PAGE>")]

@@ -1,11 +1,12 @@
 //! What a client asks of its relay, and peers of each other (L6).
 
 use super::{
-    BlobId, Bytes, DEVICES_PER_FETCH, ENVELOPES_PER_ACKNOWLEDGE, EnvelopeId, Identity, OneTimeCode, Packet, Password,
-    Presence, UserName, at_most, messages,
+    BlobId, Bytes, DEVICES_PER_FETCH, ENVELOPES_PER_ACKNOWLEDGE, EnvelopeId, OneTimeCode, Packet, Password, Presence,
+    at_most, messages,
 };
 use crate::codec;
 use crate::error::{ApiMisuse, InvalidMessage};
+use crate::identity::{Identity, UserName};
 use crate::limits::{ENVELOPES_PER_SEND, PREKEYS_PER_PUBLISH};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;

@@ -1,12 +1,13 @@
 use super::*;
+use crate::identity::{Identity, UserName};
 use crate::limits::{ENVELOPE_MAX, ENVELOPES_PER_SEND, USER_NAME_MAX};
 
 fn name() -> UserName {
-    "alice".into()
+    UserName::new("alice").unwrap()
 }
 
 fn id() -> Identity {
-    [7; 32]
+    Identity::from_bytes([7; 32])
 }
 
 fn password(text: &str) -> Password {
@@ -67,7 +68,7 @@ fn requests() -> Vec<Request> {
 fn replies() -> Vec<Reply> {
     let logged_in = LoggedIn {
         listed: true,
-        epoch: 3,
+        epoch: Some(3),
         serial: 4,
         stock: Stock { kinds: vec![PrekeyStock { kind: 1, left: 2, highest: 3 }] },
     };
@@ -89,7 +90,10 @@ fn replies() -> Vec<Reply> {
             epoch: 2,
             devices: vec![DeviceKeys { identity: id(), bundle: blob(9), prekey: Some(blob(2)) }],
         }),
-        Reply::Users(Users { users: vec![UserPresence { user: name(), presence: Presence::Online }], next: name() }),
+        Reply::Users(Users {
+            users: vec![UserPresence { user: name(), presence: Presence::Online }],
+            next: "x".into(),
+        }),
         Reply::SetPresence(Done),
         Reply::Send(Sent { results: vec![SendResult { outcome: SendOutcome::Full, epoch: 1 }] }),
         Reply::Acknowledge(Done),
@@ -199,8 +203,8 @@ fn lists_are_bounded() {
 /// The largest message of every class fits a body.
 #[test]
 fn the_largest_fit() {
-    let user: UserName = "n".repeat(USER_NAME_MAX);
-    let identity = [0xFF; 32];
+    let user = UserName::new(&"n".repeat(USER_NAME_MAX)).unwrap();
+    let identity = Identity::from_bytes([0xFF; 32]);
     let entry = UserPresence { user: user.clone(), presence: Presence::Online };
     let deliver = Deliver {
         id: EnvelopeId([0xFF; 16]),
@@ -214,7 +218,7 @@ fn the_largest_fit() {
     assert!(Request::Send(Send { items: vec![item(ENVELOPE_MAX)] }).encode(1).is_ok());
     let chunk = PutChunk { id: BlobId([0xFF; 16]), index: u32::MAX, chunk: blob(61_504) };
     assert!(Request::PutChunk(chunk).encode(1).is_ok());
-    let users = Users { users: vec![entry; USERS_PER_PAGE], next: user };
+    let users = Users { users: vec![entry; USERS_PER_PAGE], next: user.to_string() };
     assert!(Reply::Users(users).encode(1).is_ok());
     let ranges = vec![ChunkRange { start: u32::MAX, count: u32::MAX }; RANGES_PER_PAGE];
     assert!(Reply::MissingChunks(Missing { ranges, next: u32::MAX }).encode(1).is_ok());

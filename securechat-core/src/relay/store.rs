@@ -1,0 +1,503 @@
+//! What a relay keeps, as jobs over any database.
+//!
+//! Each job is one small step that a database does in one transaction: the relay has decided everything that can be
+//! decided beforehand, and the conditions that are left are named with each job. [`conformance`](super)
+//! checks an implementation.
+
+use super::job::PasswordHash;
+use crate::crypto::secret::Secret;
+use crate::identity::{Identity, UserName};
+use crate::wire::{BlobId, Bytes, ChunkRange, EnvelopeId, EnvelopeRef, PrekeyStock};
+
+/// Keeps what a relay must not forget.
+pub trait Store {
+    /// Does the jobs in this order and answers each, in the same order.
+    ///
+    /// All of one call is one transaction: when this returns, every change is durable, or nothing of the call
+    /// happened and every answer is [`StoreResult::Failed`]. A refusal is an answer and not a failure.
+    fn run(&mut self, jobs: &[StoreJob]) -> Vec<StoreResult>;
+}
+
+/// Something to read or to change.
+#[derive(Debug)]
+pub enum StoreJob {
+    /// What is known of a user. Answer: [`StoreResult::Account`].
+    Account {
+        /// Who.
+        user: UserName,
+    },
+    /// A new user with a first device, listed. Answer: `Done`, or refused as `NameTaken` or `IdentityTaken`.
+    CreateAccount(NewAccount),
+    /// A user from another system: no device, no list. Answer: `Done`, or refused as `NameTaken`.
+    ImportAccount {
+        /// Who.
+        user: UserName,
+        /// The hash of their password.
+        password: PasswordHash,
+    },
+    /// Another password hash. Answer: `Done`, or refused as `Changed` when the present one is not `expected`.
+    SetPassword {
+        /// Whose.
+        user: UserName,
+        /// The hash that it replaces.
+        expected: PasswordHash,
+        /// The hash from now on.
+        password: PasswordHash,
+    },
+    /// A secret for one-time codes, and the last step used with it; replaces one before. Answer: `Done`.
+    SetCode {
+        /// Whose.
+        user: UserName,
+        /// The secret.
+        secret: Secret<20>,
+        /// The last step used.
+        step: u64,
+    },
+    /// Uses a step of the one-time codes. Answer: `Done`, or refused as `Changed` when the last step used is not below it.
+    UseCode {
+        /// Whose.
+        user: UserName,
+        /// The step.
+        step: u64,
+    },
+    /// What is known of a device. Answer: [`StoreResult::Device`].
+    Device {
+        /// The user who logs in with it, whether or not it is theirs.
+        user: UserName,
+        /// The device.
+        identity: Identity,
+    },
+    /// A user's current device list. Answer: [`StoreResult::List`].
+    CurrentList {
+        /// Whose.
+        user: UserName,
+    },
+    /// A new current device list. Answer: `Done`; refused as `Changed` when the hash of the current one is not
+    /// `previous`, as `IdentityTaken` when one of the identities is a device of another user.
+    ///
+    /// A list of epoch 0 ends the chain before it, which is forgotten. The identities become listed devices of the
+    /// user. The other devices of the user are not listed any more, and lose bundle, prekeys and waiting envelopes.
+    /// A proposed list is dropped.
+    PutList {
+        /// Whose.
+        user: UserName,
+        /// The hash of the list that this one was checked against; none where there was none.
+        previous: Option<[u8; 32]>,
+        /// The list.
+        list: StoredList,
+        /// The devices that it names.
+        identities: Vec<Identity>,
+        /// When.
+        now: u64,
+    },
+    /// A proposed list in place of one proposed before. Answer: `Done`.
+    PutProposal {
+        /// Whose.
+        user: UserName,
+        /// The list.
+        list: Bytes,
+    },
+    /// The chain of lists from an epoch on. Answer: [`StoreResult::Lists`].
+    Lists {
+        /// Whose.
+        user: UserName,
+        /// The first epoch.
+        from: u64,
+        /// At most so many.
+        count: usize,
+    },
+    /// The newest bundle of a device. Answer: `Done`; refused as `IdentityTaken` when it is a device of another user,
+    /// as `Changed` when a bundle with this or a higher serial is there, unless it is the very same.
+    ///
+    /// A device that was not known is one of the user now, not listed. Of the user's devices that are not listed, the
+    /// newest `unlisted` stay and the others are forgotten.
+    PutBundle {
+        /// Whose device.
+        user: UserName,
+        /// The device.
+        identity: Identity,
+        /// The bundle's serial.
+        serial: u64,
+        /// The bundle.
+        bundle: Bytes,
+        /// How many devices that are not listed a user may have.
+        unlisted: usize,
+        /// When.
+        now: u64,
+    },
+    /// One-time prekeys. Answer: [`StoreResult::Stock`], or refused as `NotFound` when the device is not known.
+    ///
+    /// A prekey whose id is not above the highest ever given for its kind is passed over, as is one above `room`.
+    PutPrekeys {
+        /// The device.
+        identity: Identity,
+        /// Drops those that are there first.
+        replace: bool,
+        /// The prekeys, in the order given.
+        prekeys: Vec<StoredPrekey>,
+        /// How many of a kind a device may have.
+        room: usize,
+        /// When.
+        now: u64,
+    },
+    /// The keys of listed devices; of each a one-time prekey, which is never handed out again: the one with the lowest
+    /// id that was published at `fresh` or later. Answer: [`StoreResult::Keys`].
+    TakeKeys {
+        /// Whose.
+        user: UserName,
+        /// Which devices. Those that are not listed or have no bundle are left out.
+        devices: Vec<Identity>,
+        /// The kind of prekey; none to take none.
+        kind: Option<u8>,
+        /// When the oldest prekey that is still good was published.
+        fresh: u64,
+    },
+    /// Users in order of their names. Answer: [`StoreResult::Users`].
+    Users {
+        /// Names after this one.
+        after: String,
+        /// At most so many.
+        count: usize,
+    },
+    /// Envelopes. Answer: [`StoreResult::Sent`] with one entry for each.
+    Send {
+        /// The device that sends.
+        sender: Identity,
+        /// Its user.
+        user: UserName,
+        /// What it sends.
+        items: Vec<StoredItem>,
+        /// How many envelopes may wait for one device.
+        room: usize,
+        /// How many bytes of envelopes may wait for one device.
+        room_bytes: u64,
+        /// When.
+        now: u64,
+    },
+    /// The envelopes that wait for a device, oldest first. Answer: [`StoreResult::Waiting`].
+    Waiting {
+        /// For whom.
+        recipient: Identity,
+        /// Only those with a number above this.
+        after: u64,
+        /// At most so many.
+        count: usize,
+        /// At most so many bytes of them, except that the first always counts.
+        bytes: usize,
+    },
+    /// Envelopes that need not wait any more. Answer: `Done`, whether or not they waited.
+    Acknowledge {
+        /// For whom they waited.
+        recipient: Identity,
+        /// Which.
+        envelopes: Vec<EnvelopeRef>,
+    },
+    /// A new blob. Answer: `Done`, also when the same is there; refused as `Taken` when one of that id has another
+    /// owner or size, as `Full` when the owner would then have too many or too much.
+    CreateBlob {
+        /// Its id.
+        id: BlobId,
+        /// Who creates it.
+        owner: UserName,
+        /// The size of the file.
+        size: u64,
+        /// How many chunks it has.
+        chunks: u32,
+        /// How many blobs an owner may have.
+        room: usize,
+        /// How many bytes, summed over the sizes, an owner may have.
+        room_bytes: u64,
+        /// When.
+        now: u64,
+    },
+    /// What is known of a blob. Answer: [`StoreResult::Blob`].
+    Blob {
+        /// Which.
+        id: BlobId,
+    },
+    /// A chunk; one that is there already stays. Answer: `Done`, or refused as `NotFound` or `NotOwner`.
+    PutChunk {
+        /// Of which blob.
+        id: BlobId,
+        /// Who puts it.
+        owner: UserName,
+        /// Its place, below the number of chunks.
+        index: u32,
+        /// Its bytes.
+        chunk: Bytes,
+    },
+    /// The chunks that are not there. Answer: [`StoreResult::Missing`].
+    MissingChunks {
+        /// Of which blob.
+        id: BlobId,
+        /// The first place to look at.
+        from: u32,
+        /// At most so many ranges.
+        count: usize,
+    },
+    /// A chunk. Answer: [`StoreResult::Chunk`].
+    Chunk {
+        /// Of which blob.
+        id: BlobId,
+        /// Its place.
+        index: u32,
+    },
+    /// The end of a blob and its chunks. Answer: `Done`, or refused as `NotFound` or `NotOwner`.
+    DeleteBlob {
+        /// Which.
+        id: BlobId,
+        /// Who deletes it.
+        owner: UserName,
+    },
+    /// Forgets what is too old. Answer: `Done`.
+    Expire {
+        /// Waiting envelopes, and ids of sent ones, from before this time.
+        envelopes: u64,
+        /// One-time prekeys published before this time.
+        prekeys: u64,
+        /// Blobs created before this time.
+        blobs: u64,
+        /// Devices that were not listed any more, or appeared, before this time and are not listed.
+        unlisted: u64,
+    },
+}
+
+/// A user who registers.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// Who.
+    pub user: UserName,
+    /// The hash of their password.
+    pub password: PasswordHash,
+    /// Their first device.
+    pub identity: Identity,
+    /// The serial of its bundle.
+    pub serial: u64,
+    /// Its bundle.
+    pub bundle: Bytes,
+    /// The list of epoch 0, which names that device.
+    pub list: StoredList,
+    /// When.
+    pub now: u64,
+}
+
+/// A signed device list as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredList {
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its hash (I1).
+    pub hash: [u8; 32],
+    /// The list.
+    pub bytes: Bytes,
+}
+
+/// A signed one-time prekey as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPrekey {
+    /// The number of its kind.
+    pub kind: u8,
+    /// Its id.
+    pub id: u32,
+    /// The prekey.
+    pub bytes: Bytes,
+}
+
+/// One envelope on its way into the store.
+#[derive(Clone, Debug)]
+pub struct StoredItem {
+    /// The sender's id for it.
+    pub id: EnvelopeId,
+    /// The device it is for.
+    pub recipient: Identity,
+    /// The envelope; none when it is transient and only the recipient is looked up.
+    pub envelope: Option<Bytes>,
+}
+
+/// The answer to a store job.
+#[derive(Debug)]
+pub enum StoreResult {
+    /// It is done.
+    Done,
+    /// A condition of the job does not hold; nothing was changed.
+    Refused(StoreRefusal),
+    /// The account, if there is one.
+    Account(Option<Account>),
+    /// The device.
+    Device(DeviceState),
+    /// The current list, if there is one.
+    List(Option<StoredList>),
+    /// A part of the chain; none when there is no such user.
+    Lists(Option<Chain>),
+    /// The prekeys that are there now: one entry for each kind that was ever published, by kind.
+    Stock(Vec<PrekeyStock>),
+    /// Keys; none when there is no such user.
+    Keys(Option<TakenKeys>),
+    /// Users.
+    Users(Vec<UserName>),
+    /// What became of each envelope.
+    Sent(Vec<SentItem>),
+    /// Envelopes that wait.
+    Waiting(Waiting),
+    /// The blob, if there is one.
+    Blob(Option<BlobState>),
+    /// Chunks that are not there; none when there is no such blob.
+    Missing(Option<MissingPage>),
+    /// A chunk.
+    Chunk(ChunkState),
+    /// The transaction failed; nothing was changed.
+    Failed,
+}
+
+/// Which condition does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreRefusal {
+    /// There is a user of that name.
+    NameTaken,
+    /// An identity belongs to another user (L7).
+    IdentityTaken,
+    /// What was expected is not there any more, or something newer is.
+    Changed,
+    /// There is no such thing.
+    NotFound,
+    /// It belongs to another user.
+    NotOwner,
+    /// There is one of that id already.
+    Taken,
+    /// There is no room.
+    Full,
+}
+
+/// What is known of a user.
+#[derive(Debug)]
+pub struct Account {
+    /// The hash of the password.
+    pub password: PasswordHash,
+    /// The secret of the one-time codes and the last step used, where they are set up.
+    pub code: Option<(Secret<20>, u64)>,
+}
+
+/// What is known of a device.
+#[derive(Debug, Default)]
+pub struct DeviceState {
+    /// Whose device it is, if anyone's.
+    pub owner: Option<UserName>,
+    /// Whether it is in the current list of the user asked for.
+    pub listed: bool,
+    /// The epoch of that list, if there is one.
+    pub epoch: Option<u64>,
+    /// The device's bundle.
+    pub bundle: Option<Bytes>,
+    /// Its prekeys, as in [`StoreResult::Stock`].
+    pub stock: Vec<PrekeyStock>,
+    /// The list proposed for the user asked for.
+    pub proposal: Option<Bytes>,
+}
+
+/// A part of a chain of device lists.
+#[derive(Debug)]
+pub struct Chain {
+    /// The current epoch, if there is a list.
+    pub epoch: Option<u64>,
+    /// The lists, rising by one.
+    pub lists: Vec<Bytes>,
+}
+
+/// Keys taken from a user's devices.
+#[derive(Debug)]
+pub struct TakenKeys {
+    /// The current epoch, if there is a list.
+    pub epoch: Option<u64>,
+    /// In the order asked for.
+    pub devices: Vec<TakenDevice>,
+}
+
+/// Keys taken from one device.
+#[derive(Debug)]
+pub struct TakenDevice {
+    /// The device.
+    pub identity: Identity,
+    /// Its bundle.
+    pub bundle: Bytes,
+    /// The prekey.
+    pub prekey: Option<Bytes>,
+    /// How many of that kind are left.
+    pub left: u32,
+}
+
+/// What became of one envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentItem {
+    /// The epoch of the recipient's user's list; 0 when the identity is no known device.
+    pub epoch: u64,
+    /// Taken, or why not.
+    pub outcome: StoreOutcome,
+}
+
+/// What became of one envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOutcome {
+    /// It waits under this number, which is above all numbers before.
+    Stored(u64),
+    /// The recipient is listed. The envelope is transient, or the same sender sent this id to this recipient before.
+    Passed,
+    /// The recipient is no device, or one that is not listed.
+    Unknown,
+    /// The recipient's mailbox is full.
+    Full,
+}
+
+/// Envelopes that wait for a device.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// By rising number.
+    pub envelopes: Vec<WaitingEnvelope>,
+    /// Whether others follow.
+    pub more: bool,
+}
+
+/// One envelope that waits.
+#[derive(Clone, Debug)]
+pub struct WaitingEnvelope {
+    /// Its number.
+    pub number: u64,
+    /// The sender's id for it.
+    pub id: EnvelopeId,
+    /// The device that sent it.
+    pub sender: Identity,
+    /// That device's user.
+    pub user: UserName,
+    /// When it came.
+    pub sent_at: u64,
+    /// The envelope.
+    pub envelope: Bytes,
+}
+
+/// What is known of a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobState {
+    /// Who created it.
+    pub owner: UserName,
+    /// The size of the file.
+    pub size: u64,
+}
+
+/// Chunks that are not there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MissingPage {
+    /// Rising, and not touching each other.
+    pub ranges: Vec<ChunkRange>,
+    /// Where to go on, if others may follow.
+    pub next: Option<u32>,
+}
+
+/// Whether a chunk is there.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ChunkState {
+    /// It is.
+    There(Bytes),
+    /// Not yet.
+    NotYet,
+    /// There is no such blob, or it has no such place.
+    NotFound,
+}
