@@ -167,6 +167,15 @@ pub enum PeerMisbehaved {
     /// A device list older than one seen before, or of a chain that another one has replaced (I6, I9).
     #[error("a device list is older than one seen before")]
     DeviceListRollback = 230,
+    /// The other side speaks no version of the link that this implementation speaks.
+    #[error("the other side does not speak this version of the protocol")]
+    VersionRefused = 231,
+    /// One side wants a link to a relay, the other a link between peers.
+    #[error("one side is a relay where the other expects a peer")]
+    WrongPurpose = 232,
+    /// The other side takes no more connections at the moment.
+    #[error("the other side is busy; try again later")]
+    PeerBusy = 233,
 }
 
 /// A call that the state or the arguments do not allow (numbers 300 to 399).

@@ -10,6 +10,7 @@ use crate::identity::name::optional;
 use crate::identity::signed::{self, serde_as_kept};
 use crate::identity::{Fingerprint, Identity, PrekeyKind, PrekeyPublic, UserName};
 use crate::limits::{BUNDLE_LIFE, CLOCK_SKEW, RSA_DER_MAX, SUITES_PER_BUNDLE, USER_NAME_MAX};
+use crate::noise::RemoteKeys;
 use crate::suite::{KeyExchange, Suite};
 use serde::{Deserialize, Serialize};
 
@@ -209,6 +210,15 @@ impl SignedBundle {
     /// The static key of the RSA-wrapped suites; there if the bundle accepts one of them.
     pub fn static_rsa(&self) -> Option<&rsa::PublicKey> {
         self.bundle.statics.rsa.as_ref()
+    }
+
+    /// What a handshake that carried this bundle has to agree with.
+    pub fn remote_keys(&self) -> RemoteKeys<'_> {
+        RemoteKeys {
+            identity: self.bundle.identity.as_verifying_key(),
+            x25519: self.static_x25519(),
+            rsa: self.static_rsa(),
+        }
     }
 
     /// The last-resort prekey of a kind.

@@ -29,6 +29,11 @@ impl Identity {
         self.0.as_bytes()
     }
 
+    /// It as the key that verifies its signatures.
+    pub fn as_verifying_key(&self) -> &VerifyingKey {
+        &self.0
+    }
+
     /// The first 32 bytes of `SHA-512(label "identity" || public key)` (I2).
     pub fn fingerprint(&self) -> Fingerprint {
         let hash = sha512(&[Label::IDENTITY.bytes(), self.as_bytes()]);
