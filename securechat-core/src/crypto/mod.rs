@@ -9,6 +9,7 @@ pub mod ed25519;
 pub mod hash;
 pub mod label;
 pub mod mlkem;
+pub mod one_time;
 pub mod rsa;
 pub mod secret;
 #[cfg(test)]

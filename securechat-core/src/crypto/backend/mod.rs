@@ -4,6 +4,7 @@
 //! suite runs over both; everything else uses [`Active`].
 
 pub(crate) mod dalek;
+pub(crate) mod hmac_sha1;
 mod oaep;
 pub(crate) mod rust_crypto;
 
