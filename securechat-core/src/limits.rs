@@ -83,6 +83,15 @@ pub const ORDER_AFTER_RESTORE: u32 = 1_000;
 /// Transient messages in a chain since its last stored one (L2).
 pub const TRANSIENT_IN_A_ROW: u32 = 100;
 
+/// Waiting envelopes that are on their way to one connection and not acknowledged yet.
+pub const DELIVERIES_IN_FLIGHT: usize = 256;
+/// Bytes of those envelopes.
+pub const DELIVERY_BYTES_IN_FLIGHT: usize = 1 << 20;
+/// Prekeys of a kind below which the relay tells the device.
+pub const PREKEYS_LOW: u32 = 20;
+/// Devices of a user that are in no list and that a relay remembers.
+pub const UNLISTED_DEVICES: usize = 16;
+
 /// One day in milliseconds.
 pub const DAY: u64 = 24 * 60 * 60 * 1_000;
 /// One hour in milliseconds.
@@ -105,8 +114,32 @@ pub const SKIPPED_LIFE: u64 = 30 * DAY;
 pub const SUPERSEDED_KEPT: u64 = 7 * DAY;
 /// How long a stored envelope waits and its id is remembered (L1, L2), in milliseconds.
 pub const ENVELOPE_LIFE: u64 = 30 * DAY;
+/// How long a blob is kept after its creation, in milliseconds.
+pub const BLOB_LIFE: u64 = 30 * DAY;
+/// How long a relay remembers a device that is in no list, in milliseconds.
+pub const UNLISTED_LIFE: u64 = 90 * DAY;
+/// How long a request for a chunk waits for it, in milliseconds.
+pub const CHUNK_WAIT: u64 = 30_000;
+/// How long changes of presence are gathered before they are pushed, in milliseconds.
+pub const PRESENCE_GATHERED: u64 = 1_000;
 /// How long a sent message can be asked for again (S9), in milliseconds.
 pub const RESEND_LIFE: u64 = 7 * DAY;
+
+/// How often something may happen: `burst` times at once, and once more every `every`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How often at once; at least 1.
+    pub burst: u32,
+    /// After which time once more.
+    pub every: Duration,
+}
+
+impl Rate {
+    /// `burst` at once, one more every `micros` microseconds.
+    pub const fn new(burst: u32, micros: u64) -> Self {
+        Self { burst, every: Duration::from_micros(micros) }
+    }
+}
 
 /// The bounds that a host may set. Sizes may be lowered; rates and counts set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +167,30 @@ pub struct Limits {
     pub file_size: u64,
     /// Bytes queued towards one connection before that reader is ended.
     pub output_queue: usize,
+    /// Bytes queued towards all connections together; as they grow, a single one may have less.
+    pub output_total: usize,
+    /// Bytes of requests that wait for jobs, over all connections; as they grow, a single one may have less.
+    pub input_total: usize,
+    /// How long a connection may leave unread what waits for it.
+    pub stall_timeout: Duration,
+    /// Password hashes that a relay has under way at once.
+    pub password_jobs: usize,
+    /// Requests of one connection.
+    pub connection_rate: Rate,
+    /// Requests of one account.
+    pub account_rate: Rate,
+    /// Logins and passwords tried from one address.
+    pub login_rate: Rate,
+    /// Registrations from one address.
+    pub register_rate: Rate,
+    /// Bundles, prekeys and device lists published by one account.
+    pub publish_rate: Rate,
+    /// One-time prekeys taken by one account.
+    pub prekey_rate: Rate,
+    /// Blobs of one account.
+    pub blobs_per_account: usize,
+    /// Bytes of the files of those blobs.
+    pub blob_bytes_per_account: u64,
     /// Messages kept while a device list is fetched (S5, G6).
     pub waiting_messages: usize,
     /// Bytes of those messages.
@@ -158,6 +215,18 @@ impl Default for Limits {
             mailbox_bytes: 64 << 20,
             file_size: 64 << 30,
             output_queue: 4 << 20,
+            output_total: 256 << 20,
+            input_total: 64 << 20,
+            stall_timeout: Duration::from_secs(60),
+            password_jobs: 256,
+            connection_rate: Rate::new(2_000, 500),
+            account_rate: Rate::new(4_000, 250),
+            login_rate: Rate::new(30, 1_000_000),
+            register_rate: Rate::new(30, 10_000_000),
+            publish_rate: Rate::new(60, 2_000_000),
+            prekey_rate: Rate::new(256, 1_000_000),
+            blobs_per_account: 256,
+            blob_bytes_per_account: 128 << 30,
             waiting_messages: 1_000,
             waiting_bytes: 4 << 20,
             file_offers: 1_000,
