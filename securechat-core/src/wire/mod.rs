@@ -13,11 +13,13 @@
 //!
 //! A body may have bytes after the fields that its reader knows. Signed objects travel as [`Bytes`] in their own encoding.
 
+mod login;
 mod push;
 mod reply;
 mod request;
 mod value;
 
+pub use login::LoginClaim;
 pub use push::{Deliver, ListProposed, Notice, NoticeCode, PrekeysLow, Presence, PresenceChanges, Push, UserPresence};
 pub use reply::{
     Chunk, ChunkRange, CodeSecret, DeviceKeys, Done, Keys, Lists, LoggedIn, Missing, PrekeyStock, Refusal, RefusalCode,

@@ -103,7 +103,8 @@ pub struct PrekeyStock {
     pub kind: u8,
     /// How many are left.
     pub left: u32,
-    /// The highest id ever published for this device and kind, in bundles too; 0 when there was none.
+    /// The highest id ever published for this device and kind; 0 when there was none. At login the last-resort prekey
+    /// in the bundle counts too.
     pub highest: u32,
 }
 
@@ -328,6 +329,6 @@ refusals! {
     TooLarge = 19;
     /// The identity or the id belongs to another user.
     Taken = 20;
-    /// The device was removed from its user's list.
-    Revoked = 21;
+    /// The device belongs to that user, but is not, or no longer, in the current list: it cannot log in with its key.
+    NotListed = 21;
 }
