@@ -176,6 +176,9 @@ pub enum PeerMisbehaved {
     /// The other side takes no more connections at the moment.
     #[error("the other side is busy; try again later")]
     PeerBusy = 233,
+    /// A session message names a session that is not known here.
+    #[error("a message belongs to a session that is not known here")]
+    UnknownSession = 234,
 }
 
 /// A call that the state or the arguments do not allow (numbers 300 to 399).
@@ -237,6 +240,12 @@ pub enum ApiMisuse {
     /// Content of a kind that this version may not send.
     #[error("content of this kind cannot be sent")]
     ContentKind = 317,
+    /// There is no session with that device that sends; one has to be opened first.
+    #[error("there is no session with this device yet")]
+    NoSession = 318,
+    /// A transient message has no place now: too many in a row, or nobody to hear it (L2).
+    #[error("a transient message is not possible now")]
+    TransientLimit = 319,
 }
 
 /// A ciphertext did not open. There is one such error, without detail.

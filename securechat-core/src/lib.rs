@@ -14,6 +14,7 @@ pub mod noise;
 pub mod padding;
 pub mod record;
 pub mod relay;
+pub mod session;
 pub mod suite;
 pub mod text;
 pub mod vault;

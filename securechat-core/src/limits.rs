@@ -80,6 +80,14 @@ pub const SESSIONS_PER_DEVICE: usize = 8;
 pub const ORDER_AHEAD: u32 = 100_000;
 /// What a restore adds to the session order (S7).
 pub const ORDER_AFTER_RESTORE: u32 = 1_000;
+/// Sessions that one device opens with one last-resort prekey: more than S8 lets an honest one need.
+pub const OPENED_PER_LAST_RESORT: usize = 1_000;
+/// Private halves of one-time prekeys kept per kind; what is fetched and never used stays within it.
+pub const ONE_TIME_KEPT: usize = 1_000;
+/// What a restore adds to the ids of prekeys, beside going above those that the relay returns (S10).
+pub const PREKEY_IDS_AFTER_RESTORE: u32 = 1 << 20;
+/// Devices without sessions whose session order is remembered (S7).
+pub const ENDED_PEERS_KEPT: usize = 1_000;
 /// Transient messages in a chain since its last stored one (L2).
 pub const TRANSIENT_IN_A_ROW: u32 = 100;
 
