@@ -1,6 +1,8 @@
 //! The two ciphers of PROTOCOL.md 2.1, as Noise cipher functions: a 32-byte key, a counter, associated data.
 
 mod cbc_hmac;
+#[cfg(test)]
+mod tests;
 
 use super::backend::{Active, Backend, Block, Gcm};
 use super::label::Label;
@@ -138,7 +140,7 @@ enum Key<B: Backend> {
 
 /// What the CBC cipher expands its key to.
 struct CbcKey<B: Backend> {
-    body: CbcHmac<B::Hmac, B::Cbc, 32, CBC_TAG>,
+    body: CbcHmac<B::Mac, B::Cbc, 32, CBC_TAG>,
     iv: B::Block,
 }
 
@@ -158,6 +160,7 @@ impl<B: Backend> Key<B> {
     }
 
     fn seal_in_place(&self, n: u64, ad: &[u8], buffer: &mut Vec<u8>, start: usize) {
+        let start = start.min(buffer.len());
         match self {
             Self::Gcm(key) => {
                 let plaintext = buffer.get_mut(start..).unwrap_or_default();
@@ -220,25 +223,5 @@ impl<B: Backend> CbcKey<B> {
         let mut iv = u128::from(n).to_be_bytes();
         self.iv.encrypt(&mut iv);
         iv
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn round_trip() {
-        for cipher in [Cipher::AesGcm, Cipher::AesCbcHmac] {
-            let key = AeadKey::new(cipher, &[7; 32]);
-            for length in [0, 1, 15, 16, 17, 1000] {
-                let plaintext = vec![5; length];
-                let sealed = key.seal(3, b"ad", &plaintext);
-                assert_eq!(sealed.len(), cipher.ciphertext_len(length));
-                assert_eq!(key.open(3, b"ad", &sealed).unwrap().as_slice(), plaintext);
-                assert!(key.open(4, b"ad", &sealed).is_err() && key.open(3, b"da", &sealed).is_err());
-                assert!(key.rekey().open(3, b"ad", &sealed).is_err());
-            }
-        }
     }
 }

@@ -103,7 +103,7 @@ impl DecapsulationKey {
     /// changed gives a secret that nobody else has (implicit rejection).
     pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret<32>, InvalidMessage> {
         let ciphertext = ciphertext.try_into().map_err(|_| InvalidMessage::OutOfBounds)?;
-        Ok(self.expanded.decapsulate(ciphertext))
+        self.expanded.decapsulate(ciphertext).ok_or(InvalidMessage::OutOfBounds)
     }
 }
 

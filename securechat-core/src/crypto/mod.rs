@@ -14,6 +14,8 @@ pub mod rsa;
 pub mod secret;
 #[cfg(test)]
 pub(crate) mod test_keys;
+#[cfg(test)]
+mod testing;
 pub mod x25519;
 
 /// The randomness that an engine owns; the host gives one that is good, a test one that replays.

@@ -97,7 +97,7 @@ impl PublicKey {
     }
 
     /// The modulus, big-endian without leading zeros.
-    fn modulus(&self) -> &[u8] {
+    pub(super) fn modulus(&self) -> &[u8] {
         modulus_in(&self.0).unwrap_or_default()
     }
 }
@@ -113,8 +113,7 @@ fn modulus_in(der: &[u8]) -> Result<&[u8], InvalidMessage> {
 fn encapsulate<B: Backend>(key: &PublicKey, rng: &mut dyn CryptoRng) -> (Vec<u8>, Secret<32>) {
     let message = Secret::random(rng);
     // The key was checked, so this cannot fail; if it ever did, nobody could open the ciphertext.
-    let ciphertext =
-        B::rsa_encrypt(key.modulus(), message.as_bytes(), rng).unwrap_or_else(|| vec![0; key.ciphertext_len()]);
+    let ciphertext = B::rsa_encrypt(key, message.as_bytes(), rng).unwrap_or_else(|| vec![0; key.ciphertext_len()]);
     let secret = shared_secret(key, &ciphertext, &message);
     (ciphertext, secret)
 }
@@ -201,7 +200,7 @@ impl<B: Backend> Private<B> {
         })?;
         let mut reject = Secret::zero();
         hkdf(&[], der, &[Label::RSA_KEM_REJECT.bytes()], reject.as_mut_bytes());
-        Ok(Self { key: B::RsaPrivate::from_der(der)?, public, der: der.to_vec().into(), reject })
+        Ok(Self { key: B::RsaPrivate::new(der, &public)?, public, der: der.to_vec().into(), reject })
     }
 
     fn decapsulate(&self, ciphertext: &[u8], rng: &mut dyn CryptoRng) -> Secret<32> {

@@ -6,18 +6,18 @@
 //! ```
 
 use super::BLOCK;
-use crate::crypto::backend::{Cbc, Hmac};
+use crate::crypto::backend::{Cbc, Mac};
 use crate::error::Decrypt;
 use subtle::ConstantTimeEq;
 
-/// Both keys, expanded. `KEY` is the length of AES's key, `TAG` that of the tag: 32 and 32 in the protocol, 16 and 16
+/// Both keys, expanded. `KEY` is the length of each, `TAG` that of the tag: 32 and 32 in the protocol, 16 and 16
 /// in RFC 7518's A128CBC-HS256.
-pub(super) struct CbcHmac<M: Hmac, C: Cbc<KEY>, const KEY: usize, const TAG: usize> {
+pub(super) struct CbcHmac<M: Mac<KEY>, C: Cbc<KEY>, const KEY: usize, const TAG: usize> {
     mac: M,
     cbc: C,
 }
 
-impl<M: Hmac, C: Cbc<KEY>, const KEY: usize, const TAG: usize> CbcHmac<M, C, KEY, TAG> {
+impl<M: Mac<KEY>, C: Cbc<KEY>, const KEY: usize, const TAG: usize> CbcHmac<M, C, KEY, TAG> {
     pub(super) fn new(mac: &[u8; KEY], encryption: &[u8; KEY]) -> Self {
         Self { mac: M::new(mac), cbc: C::new(encryption) }
     }
@@ -61,4 +61,75 @@ fn unpadded(body: &[u8]) -> Option<usize> {
     let padding = usize::from(*body.last()?);
     let length = body.len().checked_sub(padding).filter(|_| (1..=BLOCK).contains(&padding))?;
     body.get(length..)?.iter().all(|byte| usize::from(*byte) == padding).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::testing::on_every_backend;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const IV: [u8; BLOCK] = [3; BLOCK];
+
+    /// A cipher that counts how often it is asked to decrypt.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Cbc<32> for Counting {
+        fn new(_key: &[u8; 32]) -> Self {
+            Self::default()
+        }
+
+        fn encrypt(&self, _iv: &[u8; BLOCK], _blocks: &mut [[u8; BLOCK]]) {}
+
+        fn decrypt(&self, _iv: &[u8; BLOCK], _blocks: &mut [[u8; BLOCK]]) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    on_every_backend! {
+        /// ATTACKS.md B6: the tag is checked, in full, before anything is decrypted.
+        fn b6_mac_before_decryption<B>() {
+            let key = CbcHmac::<B::Mac, Counting, 32, 32>::new(&[1; 32], &[2; 32]);
+            let mut sealed = b"text".to_vec();
+            key.seal(&IV, b"ad", &mut sealed, 0);
+            for bit in 0..8 * sealed.len() {
+                let mut changed = sealed.clone();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(key.open(&IV, b"ad", &mut changed), Err(Decrypt));
+            }
+            assert_eq!(key.open(&[4; BLOCK], b"ad", &mut sealed.clone()), Err(Decrypt));
+            for length in 0..sealed.len() {
+                assert_eq!(key.open(&IV, b"ad", &mut sealed[..length].to_vec()), Err(Decrypt));
+            }
+            assert_eq!(key.cbc.0.load(Ordering::Relaxed), 0);
+            assert_eq!(key.open(&IV, b"ad", &mut sealed), Ok(4));
+            assert_eq!(key.cbc.0.load(Ordering::Relaxed), 1);
+        }
+
+        /// ATTACKS.md B6: padding that is wrong under a right tag, and bodies that are no blocks, are the same error.
+        fn b6_padding_errors_are_no_other_error<B>() {
+            let key = CbcHmac::<B::Mac, B::Cbc, 32, 32>::new(&[1; 32], &[2; 32]);
+            let forged = |blocks: &[[u8; BLOCK]], excess: &[u8]| {
+                let mut blocks = blocks.to_vec();
+                key.cbc.encrypt(&IV, &mut blocks);
+                let body = [blocks.as_flattened(), excess].concat();
+                [&body[..], &key.tag(&IV, b"ad", &body)].concat()
+            };
+            let ending = |end: &[u8]| {
+                let mut block = [7; BLOCK];
+                block[BLOCK - end.len()..].copy_from_slice(end);
+                block
+            };
+            assert_eq!(key.open(&IV, b"ad", &mut forged(&[ending(&[2, 2])], &[])), Ok(14));
+            assert_eq!(key.open(&IV, b"ad", &mut forged(&[[16; BLOCK]], &[])), Ok(0));
+            for wrong in [&[0][..], &[17], &[255], &[1, 2], &[3, 2, 3], &[16; 15]] {
+                assert_eq!(key.open(&IV, b"ad", &mut forged(&[[1; BLOCK], ending(wrong)], &[])), Err(Decrypt));
+            }
+            assert_eq!(key.open(&IV, b"ad", &mut forged(&[], &[])), Err(Decrypt));
+            for excess in 1..BLOCK {
+                assert_eq!(key.open(&IV, b"ad", &mut forged(&[[1; BLOCK]], &[1; BLOCK][..excess])), Err(Decrypt));
+            }
+        }
+    }
 }

@@ -3,53 +3,67 @@
 //! [`Backend`] is what both have in common. What is built from the primitives is generic over it, so that one test
 //! suite runs over both; everything else uses [`Active`].
 
+#[cfg(feature = "aws-lc")]
+pub(crate) mod aws_lc;
 pub(crate) mod dalek;
 pub(crate) mod hmac_sha1;
 mod oaep;
+// With the fast backend in place this one still makes and checks RSA keys; the rest of it is what tests compare with.
+#[cfg_attr(feature = "aws-lc", allow(dead_code))]
 pub(crate) mod rust_crypto;
 
-use crate::crypto::mlkem;
-use crate::crypto::secret::Secret;
+use super::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
+use super::rsa::PublicKey;
+use super::secret::Secret;
 use crate::error::{ApiMisuse, Decrypt, InvalidMessage};
 use rand_core::CryptoRng;
 use subtle::Choice;
 
 /// The backend that this build uses.
+#[cfg(not(feature = "aws-lc"))]
 pub(crate) type Active = rust_crypto::RustCrypto;
+/// The backend that this build uses.
+#[cfg(feature = "aws-lc")]
+pub(crate) type Active = aws_lc::AwsLc;
 
-/// A source of primitives. Bytes in and bytes out are the same whichever it is.
+/// A source of primitives. The bytes are the same whichever it is.
 pub(crate) trait Backend: 'static {
-    type Hmac: Hmac;
+    type Mac: Mac<32>;
     type Gcm: Gcm;
     type Cbc: Cbc<32>;
     type Block: Block;
+    type X25519: X25519;
     type RsaPrivate: RsaPrivate;
     type MlKemPrivate: MlKemPrivate;
+    /// For RFC 7518's vector, which has 128-bit keys.
+    #[cfg(test)]
+    type Mac128: Mac<16>;
+    /// As above.
+    #[cfg(test)]
+    type Cbc128: Cbc<16>;
 
     /// SHA-256 of the parts, one after the other.
     fn sha256(parts: &[&[u8]]) -> [u8; 32];
     /// SHA-512 of the parts, one after the other.
     fn sha512(parts: &[&[u8]]) -> [u8; 64];
+    /// HMAC-SHA-256 of the parts, one after the other, under a key of any length.
+    fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]);
     /// HKDF-SHA-256, extract and expand.
     fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]);
     /// HKDF-SHA-256, expand alone.
     fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]);
-    /// The public key of an X25519 private key.
-    fn x25519_public(private: &[u8; 32]) -> [u8; 32];
-    /// X25519 (RFC 7748); all zeros for a peer's key of low order.
-    fn x25519(private: &[u8; 32], public: &[u8; 32]) -> Secret<32>;
-    /// RSAES-OAEP of `message` under the label of 2.2 and the checked modulus, with exponent 65537.
-    fn rsa_encrypt(modulus: &[u8], message: &[u8; 32], rng: &mut dyn CryptoRng) -> Option<Vec<u8>>;
-    /// ML-KEM-768 encapsulation; fails on a key that the check of FIPS 203 section 7.2 refuses.
+    /// RSAES-OAEP under the label of PROTOCOL.md 2.2. None only if there is no memory.
+    fn rsa_encrypt(key: &PublicKey, message: &[u8; 32], rng: &mut dyn CryptoRng) -> Option<Vec<u8>>;
+    /// ML-KEM-768 encapsulation. Fails on a key that the check of FIPS 203 section 7.2 refuses.
     fn mlkem_encapsulate(
-        key: &[u8; mlkem::ENCAPSULATION_KEY_LEN],
+        key: &[u8; ENCAPSULATION_KEY_LEN],
         rng: &mut dyn CryptoRng,
     ) -> Result<(Vec<u8>, Secret<32>), InvalidMessage>;
 }
 
-/// HMAC-SHA-256 with its key absorbed.
-pub(crate) trait Hmac: Send + Sync {
-    fn new(key: &[u8]) -> Self;
+/// HMAC-SHA-256 under a key of `KEY` bytes that serves more than once.
+pub(crate) trait Mac<const KEY: usize>: Send + Sync {
+    fn new(key: &[u8; KEY]) -> Self;
     /// The tag of the parts, one after the other.
     fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]);
 }
@@ -57,9 +71,9 @@ pub(crate) trait Hmac: Send + Sync {
 /// AES-256-GCM with its key expanded.
 pub(crate) trait Gcm: Send + Sync {
     fn new(key: &[u8; 32]) -> Self;
-    /// Encrypts in place and gives the tag.
+    /// Encrypts in place and gives the tag. Fails on more than 64 GiB.
     fn seal(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8]) -> Result<[u8; 16], Decrypt>;
-    /// Decrypts in place. On failure the buffer's content is of no use, and the caller wipes it.
+    /// Decrypts in place. On failure what is in the buffer is of no use; the caller wipes it.
     fn open(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> Result<(), Decrypt>;
 }
 
@@ -78,12 +92,21 @@ pub(crate) trait Block: Send + Sync {
     fn encrypt(&self, block: &mut [u8; 16]);
 }
 
-/// An RSA private key, ready for use.
+/// An X25519 private key.
+pub(crate) trait X25519: Send + Sync {
+    fn new(bytes: Secret<32>) -> Self;
+    fn bytes(&self) -> &Secret<32>;
+    fn public(&self) -> [u8; 32];
+    /// The shared secret (RFC 7748); all zeros for a peer's key of low order.
+    fn agree(&self, public: &[u8; 32]) -> Secret<32>;
+}
+
+/// An RSA private key.
 pub(crate) trait RsaPrivate: Sized + Send + Sync {
-    /// The key of PKCS#1 DER that [`rust_crypto::rsa_check`] accepted.
-    fn from_der(der: &[u8]) -> Result<Self, ApiMisuse>;
-    /// RSAES-OAEP of a 32-byte message, decoded as 2.2 says: writes something into `message` always, and gives
-    /// whether it is a message. `ciphertext` may have any length.
+    /// The key of PKCS#1 DER that [`rust_crypto::rsa_check`] accepted, and its public key.
+    fn new(pkcs1: &[u8], public: &PublicKey) -> Result<Self, ApiMisuse>;
+    /// RSAES-OAEP of a 32-byte message, decoded as PROTOCOL.md 2.2 says: writes something into `message` always, and
+    /// gives whether it is a message. The ciphertext may be any bytes.
     fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], rng: &mut dyn CryptoRng) -> Choice;
 }
 
@@ -92,7 +115,7 @@ pub(crate) trait MlKemPrivate: Sized + Send + Sync {
     /// The key that FIPS 203 derives from a seed `d || z`.
     fn from_seed(seed: &[u8; 64]) -> Self;
     /// The public key.
-    fn encapsulation_key(&self) -> Box<[u8; mlkem::ENCAPSULATION_KEY_LEN]>;
-    /// Decapsulation with implicit rejection.
-    fn decapsulate(&self, ciphertext: &[u8; mlkem::CIPHERTEXT_LEN]) -> Secret<32>;
+    fn encapsulation_key(&self) -> Box<[u8; ENCAPSULATION_KEY_LEN]>;
+    /// Decapsulation with implicit rejection. None only if there is no memory.
+    fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> Option<Secret<32>>;
 }

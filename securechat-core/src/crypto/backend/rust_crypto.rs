@@ -1,35 +1,41 @@
 //! The portable backend: RustCrypto and dalek. All randomness is the caller's, so whatever it does replays from a seed.
 
-use super::{Backend, Block, Cbc, Gcm, Hmac, MlKemPrivate, RsaPrivate, oaep};
+use super::{Backend, Block, Cbc, Gcm, Mac, MlKemPrivate, RsaPrivate, X25519, oaep};
 use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
-use crate::crypto::rsa::EXPONENT;
+use crate::crypto::rsa::{EXPONENT, PublicKey};
 use crate::crypto::secret::Secret;
 use crate::error::{ApiMisuse, Decrypt, InvalidMessage};
-use ::hmac::{KeyInit, Mac};
+use ::hmac::{Hmac, KeyInit, Mac as _};
 use aes::cipher::consts::U12;
 use aes::cipher::{Array, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit};
 use aes_gcm::AesGcm;
 use aes_gcm::aead::AeadInOut;
 use crypto_bigint::BoxedUint;
-use ml_kem::{Decapsulate, KeyExport};
+use ml_kem::{Decapsulate, KeyExport, ml_kem_768};
 use rand_core::CryptoRng;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey, hazmat};
 use sha2::{Digest, Sha256, Sha512};
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroizing;
+use x25519_dalek::StaticSecret;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The portable backend.
 pub(crate) struct RustCrypto;
 
 impl Backend for RustCrypto {
-    type Hmac = HmacSha256;
+    type Mac = HmacSha256;
     type Gcm = Aes256Gcm;
     type Cbc = AesCbc<aes::Aes256>;
     type Block = Aes256Block;
+    type X25519 = X25519Key;
     type RsaPrivate = RsaKey;
     type MlKemPrivate = MlKemKey;
+    #[cfg(test)]
+    type Mac128 = HmacSha256;
+    #[cfg(test)]
+    type Cbc128 = AesCbc<aes::Aes128>;
 
     fn sha256(parts: &[&[u8]]) -> [u8; 32] {
         digest::<Sha256>(parts).into()
@@ -37,6 +43,10 @@ impl Backend for RustCrypto {
 
     fn sha512(parts: &[&[u8]]) -> [u8; 64] {
         digest::<Sha512>(parts).into()
+    }
+
+    fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
+        HmacSha256::keyed(key).absorb(parts, out);
     }
 
     fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
@@ -52,36 +62,26 @@ impl Backend for RustCrypto {
         }
     }
 
-    fn x25519_public(private: &[u8; 32]) -> [u8; 32] {
-        x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*private)).to_bytes()
-    }
-
-    fn x25519(private: &[u8; 32], public: &[u8; 32]) -> Secret<32> {
-        let private = x25519_dalek::StaticSecret::from(*private);
-        Secret::from_bytes(private.diffie_hellman(&x25519_dalek::PublicKey::from(*public)).as_bytes())
-    }
-
-    fn rsa_encrypt(modulus: &[u8], message: &[u8; 32], rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
-        let key = RsaPublicKey::new(integer(modulus, 8 * u32::try_from(modulus.len()).ok()?)?, EXPONENT.into()).ok()?;
+    fn rsa_encrypt(key: &PublicKey, message: &[u8; 32], rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
+        let precision = 8 * u32::try_from(key.modulus().len()).ok()?;
+        let raw = RsaPublicKey::new(integer(key.modulus(), precision)?, EXPONENT.into()).ok()?;
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *seed);
-        let encoded = oaep::encode(message, &seed, key.size());
+        let encoded = oaep::encode(message, &seed, key.ciphertext_len());
         // Its first byte is zero, so it is below the modulus.
-        let encoded = Zeroizing::new(integer(&encoded, key.n_bits_precision())?);
-        let ciphertext = hazmat::rsa_encrypt(&key, &encoded).ok()?.to_be_bytes();
-        ciphertext.len().checked_sub(key.size()).and_then(|excess| ciphertext.get(excess..)).map(Into::into)
+        let encoded = Zeroizing::new(integer(&encoded, raw.n_bits_precision())?);
+        let ciphertext = hazmat::rsa_encrypt(&raw, &encoded).ok()?.to_be_bytes();
+        last(&ciphertext, key.ciphertext_len()).map(<[u8]>::to_vec)
     }
 
     fn mlkem_encapsulate(
         key: &[u8; ENCAPSULATION_KEY_LEN],
         rng: &mut dyn CryptoRng,
     ) -> Result<(Vec<u8>, Secret<32>), InvalidMessage> {
-        let key = ml_kem::ml_kem_768::EncapsulationKey::new(key.into()).map_err(|_| InvalidMessage::PublicKey)?;
+        let key = ml_kem_768::EncapsulationKey::new(key.into()).map_err(|_| InvalidMessage::PublicKey)?;
         let message = Secret::<32>::random(rng);
         let (ciphertext, mut secret) = key.encapsulate_deterministic(message.as_bytes().into());
-        let shared = Secret::from_bytes(secret.as_ref());
-        zeroize::Zeroize::zeroize(secret.as_mut_slice());
-        Ok((ciphertext.to_vec(), shared))
+        Ok((ciphertext.to_vec(), taken(secret.as_mut())))
     }
 }
 
@@ -91,18 +91,29 @@ fn digest<D: Digest>(parts: &[&[u8]]) -> sha2::digest::Output<D> {
     digest.finalize()
 }
 
-pub(crate) struct HmacSha256(::hmac::Hmac<Sha256>);
+/// HMAC-SHA-256 with its key absorbed.
+pub(crate) struct HmacSha256(Hmac<Sha256>);
 
-impl Hmac for HmacSha256 {
+impl HmacSha256 {
     #[allow(clippy::expect_used)] // HMAC takes keys of any length.
-    fn new(key: &[u8]) -> Self {
-        Self(::hmac::Hmac::new_from_slice(key).expect("any length"))
+    fn keyed(key: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("any length"))
+    }
+
+    fn absorb(self, parts: &[&[u8]], out: &mut [u8; 32]) {
+        let Self(mut mac) = self;
+        parts.iter().for_each(|part| mac.update(part));
+        out.copy_from_slice(mac.finalize().as_bytes());
+    }
+}
+
+impl<const KEY: usize> Mac<KEY> for HmacSha256 {
+    fn new(key: &[u8; KEY]) -> Self {
+        Self::keyed(key)
     }
 
     fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]) {
-        let mut mac = self.0.clone();
-        parts.iter().for_each(|part| mac.update(part));
-        out.copy_from_slice(mac.finalize().as_bytes());
+        Self(self.0.clone()).absorb(parts, out);
     }
 }
 
@@ -161,40 +172,77 @@ impl Block for Aes256Block {
     }
 }
 
-pub(crate) struct MlKemKey(ml_kem::ml_kem_768::DecapsulationKey);
+/// An X25519 private key. Multiplying by it needs nothing prepared.
+pub(crate) struct X25519Key(Secret<32>);
+
+impl X25519 for X25519Key {
+    fn new(bytes: Secret<32>) -> Self {
+        Self(bytes)
+    }
+
+    fn bytes(&self) -> &Secret<32> {
+        &self.0
+    }
+
+    fn public(&self) -> [u8; 32] {
+        x25519_dalek::PublicKey::from(&StaticSecret::from(*self.0.as_bytes())).to_bytes()
+    }
+
+    fn agree(&self, public: &[u8; 32]) -> Secret<32> {
+        let private = StaticSecret::from(*self.0.as_bytes());
+        Secret::from_bytes(private.diffie_hellman(&x25519_dalek::PublicKey::from(*public)).as_bytes())
+    }
+}
+
+/// An expanded ML-KEM key.
+pub(crate) struct MlKemKey(ml_kem_768::DecapsulationKey);
+
+impl MlKemKey {
+    /// The key expanded, as FIPS 203 encodes it.
+    #[cfg(feature = "aws-lc")]
+    #[allow(deprecated)] // Deprecated for keeping keys in; it is handed to the other backend and dropped.
+    pub(super) fn expanded(&self) -> Zeroizing<[u8; 2400]> {
+        Zeroizing::new(ml_kem::ExpandedKeyEncoding::to_expanded_bytes(&self.0).into())
+    }
+}
 
 impl MlKemPrivate for MlKemKey {
     fn from_seed(seed: &[u8; 64]) -> Self {
-        Self(ml_kem::ml_kem_768::DecapsulationKey::from_seed((*seed).into()))
+        Self(ml_kem_768::DecapsulationKey::from_seed((*seed).into()))
     }
 
     fn encapsulation_key(&self) -> Box<[u8; ENCAPSULATION_KEY_LEN]> {
         Box::new(self.0.encapsulation_key().to_bytes().into())
     }
 
-    fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> Secret<32> {
-        let mut secret = self.0.decapsulate(ciphertext.into());
-        let shared = Secret::from_bytes(secret.as_ref());
-        zeroize::Zeroize::zeroize(secret.as_mut_slice());
-        shared
+    fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> Option<Secret<32>> {
+        Some(taken(self.0.decapsulate(ciphertext.into()).as_mut()))
     }
 }
 
+/// Moves a secret that lies open to where it is wiped.
+fn taken(bytes: &mut [u8; 32]) -> Secret<32> {
+    let secret = Secret::from_bytes(bytes);
+    bytes.zeroize();
+    secret
+}
+
+/// An RSA private key with the precomputed values of the Chinese remainder theorem.
 pub(crate) struct RsaKey(RsaPrivateKey);
 
 impl RsaPrivate for RsaKey {
-    fn from_der(der: &[u8]) -> Result<Self, ApiMisuse> {
-        RsaPrivateKey::from_pkcs1_der(der).map(Self).map_err(|_| ApiMisuse::PrivateKey)
+    fn new(pkcs1: &[u8], _public: &PublicKey) -> Result<Self, ApiMisuse> {
+        RsaPrivateKey::from_pkcs1_der(pkcs1).map(Self).map_err(|_| ApiMisuse::PrivateKey)
     }
 
     fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], rng: &mut dyn CryptoRng) -> Choice {
         let (size, precision) = (self.0.size(), self.0.n_bits_precision());
-        // A ciphertext of another length or not below the modulus is public knowledge; zero takes its place and does
+        // A ciphertext of another length or not below the modulus is public knowledge. Zero takes its place, which does
         // not decode, so that the same work is done.
         let representative = integer(ciphertext, precision)
             .filter(|integer| ciphertext.len() == size && integer < self.0.n().as_ref())
             .unwrap_or_else(|| BoxedUint::zero_with_precision(precision));
-        // Blinded by `rng`, and checked against faults; the error of that check leaves zeros, which do not decode.
+        // Blinded by `rng`, and checked against faults; what fails that check leaves zeros, which do not decode.
         let decrypted = Zeroizing::new(
             hazmat::rsa_decrypt_and_check(&self.0, Some(rng), &representative)
                 .unwrap_or_else(|_| BoxedUint::zero_with_precision(precision)),
@@ -228,4 +276,9 @@ fn to_der(key: &RsaPrivateKey) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
 /// A big-endian integer in storage of `precision` bits; none if it does not fit.
 fn integer(bytes: &[u8], precision: u32) -> Option<BoxedUint> {
     BoxedUint::from_be_slice(bytes, precision).ok()
+}
+
+/// The last `length` bytes.
+fn last(bytes: &[u8], length: usize) -> Option<&[u8]> {
+    bytes.len().checked_sub(length).and_then(|start| bytes.get(start..))
 }

@@ -1,0 +1,319 @@
+//! The fast backend: AWS-LC through aws-lc-rs. It gives the bytes that the portable backend gives, with these differences.
+//!
+//! - **Randomness.** AWS-LC draws its own for ML-KEM's encapsulation, OAEP's seed and RSA's blinding, so what depends on
+//!   these does not replay from a seed. Keys are made from the caller's randomness, and so is OAEP's message.
+//! - **RSA.** There is no raw operation: the outcome of AWS-LC's OAEP, success or failure, takes the place of the
+//!   comparison in PROTOCOL.md 2.2. Keys are made, and imported ones checked, by the portable backend.
+//! - **ML-KEM.** A private key has to be handed in expanded, so the portable backend expands the seed.
+//! - **Ed25519** is not here, see [`super::dalek`]; neither is the single AES block that gives the IV of the CBC cipher,
+//!   because aws-lc-rs keeps every AES key expanded in both directions, twice the memory.
+//! - **Wiping.** AWS-LC cleanses what it frees, and aws-lc-rs wipes the buffers of keys and secrets that it owns. It leaves
+//!   copies on the stack: the output of a hash or an HMAC, and keys that are moved. `hkdf::Salt`, which stays in the heap
+//!   unwiped and would be Noise's chaining key, is not used: extract is an HMAC here.
+
+use super::rust_crypto::{Aes256Block, MlKemKey};
+use super::{Backend, Cbc, Gcm, Mac, MlKemPrivate, RsaPrivate, X25519};
+use crate::codec::Writer;
+use crate::crypto::label::Label;
+use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
+use crate::crypto::rsa::PublicKey;
+use crate::crypto::secret::Secret;
+use crate::error::{ApiMisuse, Decrypt, InvalidMessage};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::rsa::{
+    OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    PublicEncryptingKey,
+};
+use aws_lc_rs::{agreement, cipher, digest, hkdf, hmac, kem};
+use rand_core::CryptoRng;
+use subtle::Choice;
+use zeroize::{Zeroize, Zeroizing};
+
+/// The fast backend.
+pub(crate) struct AwsLc;
+
+impl Backend for AwsLc {
+    type Mac = HmacSha256<32>;
+    type Gcm = Aes256Gcm;
+    type Cbc = AesCbc;
+    type Block = Aes256Block;
+    type X25519 = X25519Key;
+    type RsaPrivate = RsaKey;
+    type MlKemPrivate = ExpandedMlKemKey;
+    #[cfg(test)]
+    type Mac128 = HmacSha256<16>;
+    #[cfg(test)]
+    type Cbc128 = AesCbc;
+
+    fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+        hashed(&digest::SHA256, parts)
+    }
+
+    fn sha512(parts: &[&[u8]]) -> [u8; 64] {
+        hashed(&digest::SHA512, parts)
+    }
+
+    fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
+        copy(tag(key, parts).as_ref(), out);
+    }
+
+    fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
+        expand(tag(salt, &[ikm]).as_ref(), info, out);
+    }
+
+    fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
+        expand(prk, info, out);
+    }
+
+    fn rsa_encrypt(key: &PublicKey, message: &[u8; 32], _rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
+        let info = der(SEQUENCE, &[&RSA_ALGORITHM, &der(BIT_STRING, &[&[0], key.der()])]);
+        let encrypting = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(&info).ok()?).ok()?;
+        let mut ciphertext = vec![0; key.ciphertext_len()];
+        let label = Some(Label::RSA_KEM.bytes());
+        encrypting.encrypt(&OAEP_SHA256_MGF1SHA256, message, &mut ciphertext, label).ok()?;
+        Some(ciphertext)
+    }
+
+    fn mlkem_encapsulate(
+        key: &[u8; ENCAPSULATION_KEY_LEN],
+        _rng: &mut dyn CryptoRng,
+    ) -> Result<(Vec<u8>, Secret<32>), InvalidMessage> {
+        let key = kem::EncapsulationKey::new(&kem::ML_KEM_768, key).map_err(|_| InvalidMessage::PublicKey)?;
+        let (ciphertext, shared) = key.encapsulate().map_err(|_| InvalidMessage::PublicKey)?;
+        let mut secret = Secret::zero();
+        copy(shared.as_ref(), secret.as_mut_bytes());
+        Ok((ciphertext.as_ref().to_vec(), secret))
+    }
+}
+
+fn hashed<const N: usize>(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> [u8; N] {
+    let mut context = digest::Context::new(algorithm);
+    parts.iter().for_each(|part| context.update(part));
+    let mut out = [0; N];
+    copy(context.finish().as_ref(), &mut out);
+    out
+}
+
+fn tag(key: &[u8], parts: &[&[u8]]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    parts.iter().for_each(|part| context.update(part));
+    context.sign()
+}
+
+fn expand(prk: &[u8], info: &[&[u8]], out: &mut [u8]) {
+    /// How many bytes HKDF is asked for.
+    struct Length(usize);
+    impl hkdf::KeyType for Length {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let prk = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, prk);
+    // Fails on more than 255 blocks, which `hash::hkdf` excludes.
+    let _ = prk.expand(info, Length(out.len())).and_then(|okm| okm.fill(out));
+}
+
+/// Copies an output of AWS-LC, which has the length that was asked for.
+fn copy(from: &[u8], to: &mut [u8]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+}
+
+/// HMAC-SHA-256 that keeps its key instead of a state: a state of AWS-LC's takes 1,248 bytes, and copying it for a tag
+/// as long as the two blocks of hashing that it saves.
+pub(crate) struct HmacSha256<const KEY: usize>(Zeroizing<[u8; KEY]>);
+
+impl<const KEY: usize> Mac<KEY> for HmacSha256<KEY> {
+    fn new(key: &[u8; KEY]) -> Self {
+        Self(Zeroizing::new(*key))
+    }
+
+    fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]) {
+        copy(tag(&*self.0, parts).as_ref(), out);
+    }
+}
+
+/// None only if AWS-LC could not allocate; then nothing seals or opens.
+pub(crate) struct Aes256Gcm(Option<LessSafeKey>);
+
+impl Gcm for Aes256Gcm {
+    fn new(key: &[u8; 32]) -> Self {
+        Self(UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).ok())
+    }
+
+    fn seal(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8]) -> Result<[u8; 16], Decrypt> {
+        let key = self.0.as_ref().ok_or(Decrypt)?;
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(ad), buffer).map_err(|_| Decrypt)?;
+        tag.as_ref().try_into().map_err(|_| Decrypt)
+    }
+
+    fn open(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> Result<(), Decrypt> {
+        let key = self.0.as_ref().ok_or(Decrypt)?;
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        key.open_in_place_separate_tag(nonce, Aad::from(ad), tag, buffer).map(|_| ()).map_err(|_| Decrypt)
+    }
+}
+
+/// None never: the lengths of the keys are right.
+pub(crate) struct AesCbc {
+    encrypting: Option<EncryptingKey>,
+    decrypting: Option<DecryptingKey>,
+}
+
+impl AesCbc {
+    fn with(algorithm: &'static cipher::Algorithm, key: &[u8]) -> Self {
+        let key = || UnboundCipherKey::new(algorithm, key);
+        Self {
+            encrypting: key().and_then(EncryptingKey::cbc).ok(),
+            decrypting: key().and_then(DecryptingKey::cbc).ok(),
+        }
+    }
+}
+
+macro_rules! cbc {
+    ($key:literal, $algorithm:ident) => {
+        impl Cbc<$key> for AesCbc {
+            fn new(key: &[u8; $key]) -> Self {
+                Self::with(&cipher::$algorithm, key)
+            }
+
+            fn encrypt(&self, iv: &[u8; 16], blocks: &mut [[u8; 16]]) {
+                let context = EncryptionContext::Iv128(iv.into());
+                let blocks = blocks.as_flattened_mut();
+                let encrypted = self.encrypting.as_ref().map(|key| key.less_safe_encrypt(blocks, context));
+                // Fails on a part of a block only; what was not encrypted would not leave.
+                if !matches!(encrypted, Some(Ok(_))) {
+                    blocks.zeroize();
+                }
+            }
+
+            fn decrypt(&self, iv: &[u8; 16], blocks: &mut [[u8; 16]]) {
+                let context = DecryptionContext::Iv128(iv.into());
+                let blocks = blocks.as_flattened_mut();
+                let decrypted = self.decrypting.as_ref().map(|key| key.decrypt(blocks, context).is_ok());
+                // As above; zeros are no padding.
+                if decrypted != Some(true) {
+                    blocks.zeroize();
+                }
+            }
+        }
+    };
+}
+
+cbc!(32, AES_256);
+#[cfg(test)]
+cbc!(16, AES_128);
+
+/// An X25519 key with AWS-LC's form of it, which holds the public key. That is none only if AWS-LC could not allocate;
+/// then every agreement fails.
+pub(crate) struct X25519Key {
+    bytes: Secret<32>,
+    key: Option<agreement::PrivateKey>,
+}
+
+impl X25519 for X25519Key {
+    fn new(bytes: Secret<32>) -> Self {
+        let key = agreement::PrivateKey::from_private_key(&agreement::X25519, bytes.as_bytes()).ok();
+        Self { bytes, key }
+    }
+
+    fn bytes(&self) -> &Secret<32> {
+        &self.bytes
+    }
+
+    fn public(&self) -> [u8; 32] {
+        let public = self.key.as_ref().and_then(|key| key.compute_public_key().ok());
+        public.and_then(|public| public.as_ref().try_into().ok()).unwrap_or_default()
+    }
+
+    /// AWS-LC refuses an all-zero secret by itself; so the zeros stay.
+    fn agree(&self, public: &[u8; 32]) -> Secret<32> {
+        let mut shared = Secret::zero();
+        if let Some(key) = &self.key {
+            let public = agreement::UnparsedPublicKey::new(&agreement::X25519, public);
+            let _ = agreement::agree(key, public, (), |secret| {
+                copy(secret, shared.as_mut_bytes());
+                Ok(())
+            });
+        }
+        shared
+    }
+}
+
+/// An RSA private key as AWS-LC holds it.
+pub(crate) struct RsaKey {
+    key: OaepPrivateDecryptingKey,
+    public: PublicKey,
+}
+
+impl RsaPrivate for RsaKey {
+    fn new(pkcs1: &[u8], public: &PublicKey) -> Result<Self, ApiMisuse> {
+        let pkcs8 = der(SEQUENCE, &[&[INTEGER, 1, 0], &RSA_ALGORITHM, &der(OCTET_STRING, &[pkcs1])]);
+        PrivateDecryptingKey::from_pkcs8(&pkcs8)
+            .ok()
+            .and_then(|key| OaepPrivateDecryptingKey::new(key).ok())
+            .map(|key| Self { key, public: public.clone() })
+            .ok_or(ApiMisuse::PrivateKey)
+    }
+
+    fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], _rng: &mut dyn CryptoRng) -> Choice {
+        let size = self.public.ciphertext_len();
+        // AWS-LC would refuse a ciphertext of another length or not below the modulus at once. Zero takes its place,
+        // which does not decode, so that the same work is done.
+        let zero = vec![0; size];
+        let possible = ciphertext.len() == size && ciphertext < self.public.modulus();
+        let ciphertext = if possible { ciphertext } else { &zero };
+        let mut plaintext = Zeroizing::new(vec![0; size]);
+        let label = Some(Label::RSA_KEM.bytes());
+        let length = self
+            .key
+            .decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut plaintext, label)
+            .map_or(0, |plaintext| plaintext.len());
+        copy(&plaintext, message);
+        Choice::from(u8::from(length == message.len()))
+    }
+}
+
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
+const SEQUENCE: u8 = 0x30;
+/// `AlgorithmIdentifier { rsaEncryption, NULL }` (RFC 8017 appendix A.1).
+const RSA_ALGORITHM: [u8; 15] = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+
+/// DER of a value of 256 to 65,535 bytes, which everything around an RSA key is.
+fn der(tag: u8, content: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let length = content.iter().map(|part| part.len()).sum::<usize>();
+    let mut out = Zeroizing::new(Vec::with_capacity(length + 4));
+    out.put(&[tag, 0x82]);
+    out.put_u16(length as u16);
+    content.iter().for_each(|part| out.put(part));
+    out
+}
+
+/// An ML-KEM private key as AWS-LC holds it, and the public key, which AWS-LC does not derive. None only if AWS-LC could
+/// not allocate; then nothing decapsulates.
+pub(crate) struct ExpandedMlKemKey {
+    key: Option<kem::DecapsulationKey>,
+    public: Box<[u8; ENCAPSULATION_KEY_LEN]>,
+}
+
+impl MlKemPrivate for ExpandedMlKemKey {
+    fn from_seed(seed: &[u8; 64]) -> Self {
+        let portable = MlKemKey::from_seed(seed);
+        let key = kem::DecapsulationKey::new(&kem::ML_KEM_768, &*portable.expanded()).ok();
+        Self { key, public: portable.encapsulation_key() }
+    }
+
+    fn encapsulation_key(&self) -> Box<[u8; ENCAPSULATION_KEY_LEN]> {
+        self.public.clone()
+    }
+
+    fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> Option<Secret<32>> {
+        let shared = self.key.as_ref()?.decapsulate(ciphertext.as_slice().into()).ok()?;
+        let mut secret = Secret::zero();
+        copy(shared.as_ref(), secret.as_mut_bytes());
+        Some(secret)
+    }
+}
