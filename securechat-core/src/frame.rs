@@ -8,7 +8,7 @@ use crate::error::PeerMisbehaved;
 use crate::limits;
 
 /// Bytes of the length before a frame's content.
-const HEADER: usize = 4;
+pub(crate) const HEADER: usize = 4;
 /// The first step in which a frame's buffer grows. What a peer announces is believed only as far as it sends it.
 const FIRST_STEP: usize = 1_024;
 

@@ -10,6 +10,7 @@ pub mod file;
 pub mod frame;
 pub mod identity;
 pub mod limits;
+pub mod link;
 pub mod noise;
 pub mod padding;
 pub mod record;

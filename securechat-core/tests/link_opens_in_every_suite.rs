@@ -1,0 +1,74 @@
+//! Links of both purposes open in all six suites and carry data of every length in both directions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use securechat_core::error::{ApiMisuse, Error};
+use securechat_core::link::{LinkEvent, Purpose};
+use securechat_core::suite::Suite;
+use support::*;
+
+#[test]
+fn every_suite_and_purpose() {
+    for purpose in PURPOSES {
+        for suite in Suite::ALL {
+            let mut pair = Pair::new(purpose, &[suite]);
+            pair.run().unwrap();
+            let [one, other] = [INITIATOR, RESPONDER].map(|end| match pair.events[end].pop_front() {
+                Some(LinkEvent::Open { suite, channel_binding, remote }) => {
+                    assert_eq!(pair.ends[end].channel_binding(), Some(channel_binding));
+                    assert_eq!(pair.ends[end].suite(), Some(suite));
+                    (suite, channel_binding, remote.map(|bundle| bundle.fingerprint()))
+                }
+                other => panic!("{other:?}"),
+            });
+            assert_eq!((one.0, one.1), (suite, other.1));
+            assert_eq!(one.2, Some(fingerprint(2)));
+            assert_eq!(other.2, (purpose == Purpose::Peer).then(|| fingerprint(1)));
+            for end in [INITIATOR, RESPONDER] {
+                pair.ends[end].raise_frame_limit();
+            }
+            for end in [INITIATOR, RESPONDER] {
+                let longest = pair.ends[end].max_data();
+                assert_eq!(longest, if suite.id() % 2 == 1 { 65_518 } else { 65_486 });
+                for length in [0, 1, 15, 16, 17, 1_000, longest] {
+                    let data = vec![length as u8; length];
+                    pair.send(end, &data);
+                    pair.run().unwrap();
+                    assert_eq!(pair.data(1 - end), [data]);
+                }
+                assert_eq!(pair.ends[end].send(&vec![0; longest + 1]), Err(Error::from(ApiMisuse::TooLarge)));
+            }
+        }
+    }
+}
+
+#[test]
+fn before_login_a_client_sends_short_frames_only() {
+    let mut pair = Pair::open(Purpose::Relay, X25519_GCM);
+    assert_eq!(pair.ends[INITIATOR].max_data(), 8_192 - 16 - 1);
+    assert_eq!(pair.ends[RESPONDER].max_data(), 65_518, "the client reads long frames from the start");
+    pair.send(INITIATOR, &[1; 8_175]);
+    pair.send(RESPONDER, &[2; 65_518]);
+    pair.run().unwrap();
+    assert_eq!((pair.data(RESPONDER).len(), pair.data(INITIATOR).len()), (1, 1));
+    // A client that does not keep to it is ended.
+    pair.ends[INITIATOR].raise_frame_limit();
+    pair.send(INITIATOR, &[1; 8_176]);
+    assert!(pair.run().is_err());
+}
+
+#[test]
+fn a_run_replays_from_its_seed() {
+    for suite in Suite::ALL {
+        let [one, other] = [(); 2].map(|()| {
+            let mut pair = Pair::new(Purpose::Peer, &[suite]);
+            let mut seen = Vec::new();
+            while pair.deliver(RESPONDER, |bytes| seen.push(bytes.clone())).unwrap()
+                || pair.deliver(INITIATOR, |bytes| seen.push(bytes.clone())).unwrap()
+            {}
+            seen
+        });
+        assert_eq!(one, other);
+    }
+}
