@@ -8,6 +8,8 @@ pub mod crypto;
 pub mod error;
 pub mod file;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 pub mod limits;
 pub mod link;

@@ -1,0 +1,236 @@
+//! Valid encodings of everything that is parsed, the same in every run.
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use securechat_core::codec::{encode, encode_secret};
+use securechat_core::content::{Body, Content, Conversation, MessageId, ReceiptKind};
+use securechat_core::crypto::aead::Cipher;
+use securechat_core::crypto::secret::Secret;
+use securechat_core::crypto::{mlkem, rsa, x25519};
+use securechat_core::file::{Chunks, FileOffer, Manifest};
+use securechat_core::frame::write_frame;
+use securechat_core::fuzzing::{KEY, RECORD, Sample, offer};
+use securechat_core::identity::{DeviceKeys, LocalIdentity, PrekeyPublic, SignedDeviceList, SignedPrekey, UserName};
+use securechat_core::limits::DAY;
+use securechat_core::padding::pad;
+use securechat_core::suite::{Policy, Suite};
+use securechat_core::vault::Vault;
+use securechat_core::wire::{self, *};
+use std::sync::Arc;
+
+/// Target, file name and bytes.
+pub(crate) type Seed = (&'static str, &'static str, Vec<u8>);
+
+const NOW: u64 = 20_000 * DAY;
+
+/// Every seed.
+pub(crate) fn all() -> Vec<Seed> {
+    [parsers(), signed_objects(), requests(), replies(), pushes(), contents(), files()].concat()
+}
+
+fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+fn random(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    rng(length as u64).fill_bytes(&mut bytes);
+    bytes
+}
+
+fn name(name: &str) -> UserName {
+    UserName::new(name).unwrap()
+}
+
+fn keys(seed: u64) -> DeviceKeys {
+    let rsa = rsa::PrivateKey::from_der(include_bytes!("../keys/rsa2048.der")).unwrap();
+    DeviceKeys { rsa: Some(Arc::new(rsa)), ..DeviceKeys::generate(&mut rng(seed), None).unwrap() }
+}
+
+fn policy() -> Policy {
+    Policy::new(Suite::ALL.to_vec()).unwrap()
+}
+
+fn prekeys(id: u32) -> Vec<PrekeyPublic> {
+    let agreement = x25519::PrivateKey::generate(&mut rng(10)).public();
+    let encapsulation = mlkem::DecapsulationKey::generate(&mut rng(11)).encapsulation_key();
+    vec![PrekeyPublic::new(id, agreement, None), PrekeyPublic::new(id, agreement, Some(encapsulation))]
+}
+
+fn device(user: &str, seed: u64) -> LocalIdentity {
+    LocalIdentity::new(keys(seed), Some(name(user)), 1, &policy(), prekeys(1), NOW).unwrap()
+}
+
+fn lists() -> [SignedDeviceList; 3] {
+    let (one, two) = (keys(1), keys(2));
+    let first = SignedDeviceList::create(name("alice"), &one.identity).unwrap();
+    let proposed = first.propose_add(&two.identity).unwrap();
+    let second = proposed.countersign(&first, &one.identity).unwrap();
+    [first, proposed, second]
+}
+
+fn parsers() -> Vec<Seed> {
+    let sample =
+        |numbers, text: &str, list| encode(&Sample { flag: true, numbers, text: text.into(), list, fixed: [9; 16] });
+    let frames = |step, lengths: &[usize]| {
+        let mut stream = vec![step];
+        for length in lengths {
+            let filled: Result<(), ()> = write_frame(&mut stream, |out| Ok(out.extend(random(*length))));
+            filled.unwrap();
+        }
+        stream
+    };
+    let vault = Vault::new(Secret::from_bytes(&KEY));
+    let record = |plaintext: &[u8]| vault.seal(RECORD, plaintext, &mut rng(1));
+    let names =
+        ["report.pdf", "../..\\C:\\con .txt", "photo\u{202e}gpj.exe\u{1b}[2J", "می\u{200c}خواهم 👩\u{200d}💻.png"];
+    vec![
+        ("codec", "small", sample((1, 2, 3, 4), "", vec![])),
+        ("codec", "large", sample((255, 65_535, u32::MAX, u64::MAX), "größer", vec![None, Some(300), Some(0)])),
+        ("codec", "layout", [&[0, 1, 2, 1, 1, 2, 3, 4, 3][..], &[7; 32], &[4, 0, 2, 8, 9]].concat()),
+        ("frame", "two", frames(3, &[40, 1])),
+        ("frame", "long", frames(0, &[9_000])),
+        ("frame", "too_long", vec![1, 0xff, 0xff, 0xff, 0xff, 0]),
+        ("vault", "empty", record(b"")),
+        ("vault", "record", record(b"some state")),
+        ("vault", "wrapped_key", vault.wrap(&Secret::from_bytes(&KEY), &mut rng(2))),
+        ("name", "plain", names[0].into()),
+        ("name", "nasty", names[1].into()),
+        ("name", "hidden", names[2].into()),
+        ("name", "joined", names[3].into()),
+        ("name", "long", [&b"con"[..], &[b' '; 300], b"z.txt"].concat()),
+    ]
+}
+
+fn signed_objects() -> Vec<Seed> {
+    let alice = device("alice", 1);
+    let relay = LocalIdentity::new(keys(3), None, 0, &policy(), vec![], NOW).unwrap();
+    let sign = |prekey: &PrekeyPublic| SignedPrekey::sign(&alice.keys.identity, 1, prekey.clone()).unwrap();
+    let [first, proposed, second] = lists();
+    vec![
+        ("bundle", "user", alice.bundle.bytes().to_vec()),
+        ("bundle", "relay", relay.bundle.bytes().to_vec()),
+        ("prekey", "x25519", sign(&prekeys(7)[0]).bytes().to_vec()),
+        ("prekey", "hybrid", sign(&prekeys(70_000)[1]).bytes().to_vec()),
+        ("device_list", "first", first.bytes().to_vec()),
+        ("device_list", "proposed", proposed.bytes().to_vec()),
+        ("device_list", "second", second.bytes().to_vec()),
+    ]
+}
+
+fn requests() -> Vec<Seed> {
+    let alice = device("alice", 1);
+    let identity = alice.keys.identity();
+    let (user, password) = (name("alice"), Password::new("correct horse".into()).unwrap());
+    let (bundle, list): (Bytes, Bytes) = (alice.bundle.bytes().into(), lists()[0].bytes().into());
+    let prekey = SignedPrekey::sign(&alice.keys.identity, 1, prekeys(7)[0].clone()).unwrap();
+    let envelope = |id, length| SendItem {
+        id: EnvelopeId([id; 16]),
+        recipient: Recipient::Device(identity),
+        transient: id == 2,
+        envelope: random(length).into(),
+    };
+    let signature = [5; 64];
+    let code = Some(OneTimeCode::new(123_456).unwrap());
+    let requests = [
+        ("ping", Request::Ping(Ping)),
+        (
+            "register",
+            Request::Register(Register { user: user.clone(), password: password.clone(), bundle, list, signature }),
+        ),
+        ("log_in", Request::LogIn(LogIn { user: user.clone(), password, code, identity, signature })),
+        ("publish", Request::PublishPrekeys(PublishPrekeys { replace: true, prekeys: vec![prekey.bytes().into()] })),
+        ("fetch", Request::FetchKeys(FetchKeys { user, devices: vec![identity], prekey_kind: 2 })),
+        ("send", Request::Send(Send { items: vec![envelope(1, 300), envelope(2, 20)] })),
+        ("put_chunk", Request::PutChunk(PutChunk { id: BlobId([4; 16]), index: 300, chunk: random(60).into() })),
+    ];
+    requests.into_iter().map(|(name, request)| ("request", name, request.encode(7).unwrap().to_vec())).collect()
+}
+
+fn replies() -> Vec<Seed> {
+    let alice = device("alice", 1);
+    let kinds = vec![PrekeyStock { kind: 1, left: 100, highest: 140 }, PrekeyStock { kind: 2, left: 3, highest: 7 }];
+    let stock = Stock { kinds };
+    let device =
+        wire::DeviceKeys { identity: alice.keys.identity(), bundle: alice.bundle.bytes().into(), prekey: None };
+    let replies = [
+        ("done", Reply::Ping(Done)),
+        ("logged_in", Reply::LogIn(LoggedIn { listed: true, epoch: Some(1), serial: 4, stock })),
+        (
+            "lists",
+            Reply::FetchLists(Lists { epoch: 1, lists: lists().map(|list| list.bytes().into()).to_vec(), next: 0 }),
+        ),
+        ("keys", Reply::FetchKeys(Keys { epoch: 1, devices: vec![device] })),
+        ("sent", Reply::Send(Sent { results: vec![SendResult { outcome: SendOutcome::Full, epoch: 1 }] })),
+        ("missing", Reply::MissingChunks(Missing { ranges: vec![ChunkRange { start: 3, count: 9 }], next: 40 })),
+    ];
+    let mut seeds: Vec<Seed> =
+        replies.into_iter().map(|(name, reply)| ("reply", name, reply.encode(7).unwrap().to_vec())).collect();
+    seeds.push(("reply", "refusal", Refusal::after(RefusalCode::RateLimited, 30).encode(7).unwrap().to_vec()));
+    seeds
+}
+
+fn pushes() -> Vec<Seed> {
+    let deliver = Deliver {
+        id: EnvelopeId([1; 16]),
+        sender: keys(1).identity(),
+        user: name("alice"),
+        sent_at: NOW,
+        transient: false,
+        envelope: random(300).into(),
+    };
+    let changes = vec![UserPresence { user: name("bob"), presence: Presence::Away }];
+    let pushes = [
+        ("deliver", Push::Deliver(deliver)),
+        ("presence", Push::Presence(PresenceChanges { changes })),
+        ("list_proposed", Push::ListProposed(ListProposed { list: lists()[1].bytes().into() })),
+        ("prekeys_low", Push::PrekeysLow(PrekeysLow { kind: 2, left: 9 })),
+        ("notice", Push::Notice(Notice { code: NoticeCode::ListReplaced, epoch: 0 })),
+    ];
+    pushes.into_iter().map(|(name, push)| ("push", name, push.encode().unwrap().to_vec())).collect()
+}
+
+fn contents() -> Vec<Seed> {
+    let target = MessageId::from_bytes([0xaa; 16]);
+    let encode = |body| Content { id: target, sent_at: NOW, expiry: 60, body }.encode().unwrap();
+    let text = encode(Body::Text { text: "hello, wörld".into() });
+    let bodies = [
+        ("text", text.clone()),
+        ("edit", encode(Body::Edit { target, text: "hallo".into() })),
+        ("reaction", encode(Body::Reaction { target, reaction: "👍".into(), removed: false })),
+        ("receipt", encode(Body::Receipt { kind: ReceiptKind::Read, ids: vec![target; 3] })),
+        ("sent", encode(Body::Sent { to: Conversation::User(name("bob")), content: text })),
+        ("file_offer", encode(Body::FileOffer(offer(Cipher::AesGcm, 70_000)))),
+        ("device_list", encode(Body::DeviceList { list: lists()[0].bytes().to_vec() })),
+        ("application", encode(Body::Application { kind: 0x8001, bytes: vec![1, 2, 3] })),
+    ];
+    bodies.into_iter().map(|(name, bytes)| ("content", name, pad(&bytes).to_vec())).collect()
+}
+
+fn files() -> Vec<Seed> {
+    let offered = |cipher, size, name: &str| FileOffer {
+        name: name.into(),
+        media_type: "text/plain".into(),
+        ..offer(cipher, size)
+    };
+    let sealed = |cipher, data: &[u8]| Chunks::new(&offer(cipher, data.len())).seal(0, data).unwrap().0;
+    let with_chunk = |offer: FileOffer, data: &[u8]| {
+        let chunk = Chunks::new(&offer).seal(0, data).unwrap().0;
+        [&encode_secret(&offer)[..], &chunk].concat()
+    };
+    let mut manifest = Manifest::new(2 * 1_024 + 3);
+    for i in [0, 5, 6, 2_050] {
+        manifest.note(i, [i as u8; 32]);
+    }
+    let page = |number: u64| [&[number as u8][..], &encode(manifest.page_of(number * 1_024).unwrap().1)].concat();
+    vec![
+        ("file_offer", "empty", with_chunk(offered(Cipher::AesGcm, 0, ""), b"")),
+        ("file_offer", "small", with_chunk(offered(Cipher::AesCbcHmac, 5, "../a.txt"), b"12345")),
+        ("file_offer", "large", encode_secret(&offered(Cipher::AesGcm, 1 << 30, "film.mkv")).to_vec()),
+        ("file_offer", "absurd", encode_secret(&FileOffer { size: u64::MAX, ..offer(Cipher::AesGcm, 0) }).to_vec()),
+        ("chunk", "gcm", [&[0][..], &sealed(Cipher::AesGcm, b"some bytes of a file")].concat()),
+        ("chunk", "cbc", [&[9][..], &sealed(Cipher::AesCbcHmac, b"some bytes of a file")].concat()),
+        ("chunk", "empty", [&[0][..], &sealed(Cipher::AesGcm, b"")].concat()),
+        ("manifest", "last_page", page(2)),
+    ]
+}
