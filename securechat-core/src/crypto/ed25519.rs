@@ -90,3 +90,56 @@ impl<'de> Deserialize<'de> for SigningKey {
         Secret::deserialize(deserializer).map(|bytes| Self::from_bytes(bytes.as_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+    use crate::crypto::testing::rng;
+
+    #[test]
+    fn signatures_bind_label_parts_and_key() {
+        let key = SigningKey::generate(&mut rng(1));
+        let public = key.verifying_key();
+        let signature = key.sign(Label::BUNDLE, &[b"one", b"two"]);
+        assert_eq!(public.verify(Label::BUNDLE, &[b"one", b"two"], &signature), Ok(()));
+        assert_eq!(public.verify(Label::BUNDLE, &[b"onetwo"], &signature), Ok(()));
+        assert_eq!(public.verify(Label::BUNDLE, &[b"two", b"one"], &signature), Err(PeerMisbehaved::BadSignature));
+        let other = SigningKey::generate(&mut rng(2)).verifying_key();
+        assert_eq!(other.verify(Label::BUNDLE, &[b"onetwo"], &signature), Err(PeerMisbehaved::BadSignature));
+        for bit in 0..512 {
+            let mut changed = signature;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(public.verify(Label::BUNDLE, &[b"onetwo"], &changed), Err(PeerMisbehaved::BadSignature));
+        }
+    }
+
+    /// ATTACKS.md A9: what was signed under one label never counts under another.
+    #[test]
+    fn a9_signatures_count_under_their_label_only() {
+        let key = SigningKey::generate(&mut rng(1));
+        for label in Label::ALL {
+            let signature = key.sign(*label, &[b"body"]);
+            for other in Label::ALL {
+                let verified = key.verifying_key().verify(*other, &[b"body"], &signature);
+                assert_eq!(verified.is_ok(), label == other, "{label:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn records_hold_the_bytes() {
+        let key = SigningKey::from_bytes(&[5; 32]);
+        let record = codec::encode_secret(&key);
+        assert_eq!(record.as_slice(), [5; 32]);
+        assert_eq!(codec::decode::<SigningKey>(&record).unwrap().verifying_key(), key.verifying_key());
+        assert_eq!(codec::decode::<VerifyingKey>(&codec::encode(&key.verifying_key())), Ok(key.verifying_key()));
+    }
+
+    #[test]
+    fn debug_shows_the_public_key_only() {
+        let key = SigningKey::from_bytes(&[0x41; 32]);
+        assert_eq!(format!("{key:?}"), format!("ed25519::SigningKey({:?})", key.verifying_key()));
+        assert!(!format!("{key:?}").contains("4141"));
+    }
+}

@@ -128,13 +128,96 @@ impl<'de> Deserialize<'de> for DecapsulationKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec;
+    use crate::crypto::hash::sha256;
+    use crate::crypto::testing::{array, on_every_backend, rng};
+
+    const SEED: &str = "7c9935a0b07694aa0c6d10e4db6b1add2fd81a25ccb148032dcd739936737f2d
+                        8626ed79d451140800e03b59b956f8210e556067407d13dc90fa9e8b872bfb8f";
+    const CIPHERTEXT: &[u8; CIPHERTEXT_LEN] = include_bytes!("../../tests/vectors/mlkem768.ct");
+
+    on_every_backend! {
+        /// Wycheproof's mlkem_768_test, tests 2 (right) and 194 (implicit rejection).
+        fn wycheproof<B>() {
+            let key = B::MlKemPrivate::from_seed(&array(SEED));
+            assert_eq!(
+                sha256(&[key.encapsulation_key().as_slice()]),
+                array("86adbca81f4fee893e2fb58fb98aa2fe188f501fed268d7f4056f8c05c4e53c4")
+            );
+            let mut ciphertext = *CIPHERTEXT;
+            let secret = array("e7184a0975ee3470878d2d159ec83129c8aec253d4ee17b4810311d198cd0368");
+            assert_eq!(*key.decapsulate(&ciphertext).unwrap().as_bytes(), secret);
+            ciphertext[0] ^= 1;
+            let rejected = array("d8f24fa38430a171f93f27d46c52e0bc636d0a1fd5b9571951afbf1ad0b895a5");
+            assert_eq!(*key.decapsulate(&ciphertext).unwrap().as_bytes(), rejected);
+        }
+
+        fn each_decapsulates_what_the_other_encapsulated<A, B>() {
+            let (a, b) = (A::MlKemPrivate::from_seed(&[1; 64]), B::MlKemPrivate::from_seed(&[1; 64]));
+            assert_eq!(a.encapsulation_key(), b.encapsulation_key());
+            let (ciphertext, secret) = A::mlkem_encapsulate(&a.encapsulation_key(), &mut rng(1)).unwrap();
+            let mut ciphertext: [u8; CIPHERTEXT_LEN] = ciphertext.try_into().unwrap();
+            assert_eq!(b.decapsulate(&ciphertext).unwrap().as_bytes(), secret.as_bytes());
+            for place in [0, 500, CIPHERTEXT_LEN - 1] {
+                ciphertext[place] ^= 0x10;
+                let rejected = b.decapsulate(&ciphertext).unwrap();
+                assert_ne!(rejected.as_bytes(), secret.as_bytes());
+                assert_eq!(rejected.as_bytes(), a.decapsulate(&ciphertext).unwrap().as_bytes());
+            }
+        }
+
+        /// FIPS 203 section 7.2: a coefficient of q or more, in each half of the three bytes that hold two; and every
+        /// backend refuses the same by itself.
+        fn keys_that_are_not_reduced_are_refused<B>() {
+            let right = B::MlKemPrivate::from_seed(&[1; 64]).encapsulation_key();
+            assert_eq!(EncapsulationKey::from_bytes(&*right).unwrap().as_bytes(), *right);
+            for place in [0, 3, COEFFICIENTS_LEN - 3] {
+                for (pattern, reduced) in [
+                    ([0x00, 0x0d, 0x00], true), // q - 1, 0
+                    ([0x01, 0x0d, 0x00], false), // q, 0
+                    ([0x00, 0x00, 0xd0], true), // 0, q - 1
+                    ([0x00, 0x10, 0xd0], false), // 0, q
+                    ([0xff, 0xff, 0xff], false),
+                ] {
+                    let mut key = right.clone();
+                    key[place..place + 3].copy_from_slice(&pattern);
+                    assert_eq!(EncapsulationKey::from_bytes(&*key).is_ok(), reduced, "{pattern:02x?}");
+                    assert_eq!(B::mlkem_encapsulate(&key, &mut rng(1)).is_ok(), reduced, "{pattern:02x?}");
+                }
+            }
+        }
+    }
 
     #[test]
-    fn round_trip() {
-        let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::from_seed([1; 32]);
-        let key = DecapsulationKey::generate(&mut rng);
-        let public = EncapsulationKey::from_bytes(key.encapsulation_key().as_bytes()).unwrap();
-        let (ciphertext, secret) = public.encapsulate(&mut rng);
+    fn lengths_are_checked() {
+        let key = DecapsulationKey::generate(&mut rng(1));
+        let public = key.encapsulation_key();
+        for length in [0, 1, ENCAPSULATION_KEY_LEN - 1] {
+            assert_eq!(EncapsulationKey::from_bytes(&public.as_bytes()[..length]), Err(InvalidMessage::PublicKey));
+        }
+        assert!(EncapsulationKey::from_bytes(&[public.as_bytes(), &[0]].concat()).is_err());
+        let (ciphertext, secret) = public.encapsulate(&mut rng(2));
         assert_eq!(key.decapsulate(&ciphertext).unwrap().as_bytes(), secret.as_bytes());
+        assert!(key.decapsulate(&ciphertext[1..]).is_err() && key.decapsulate(&[]).is_err());
+        assert!(key.decapsulate(&[&ciphertext[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn records_hold_the_seed() {
+        let key = DecapsulationKey::generate(&mut rng(1));
+        let record = codec::encode_secret(&key);
+        assert_eq!(record.as_slice(), key.seed().as_bytes());
+        let again = codec::decode::<DecapsulationKey>(&record).unwrap();
+        assert_eq!(again.encapsulation_key(), key.encapsulation_key());
+        let public = codec::encode(&key.encapsulation_key());
+        assert_eq!(public, key.encapsulation_key().as_bytes());
+        assert_eq!(codec::decode(&public), Ok(key.encapsulation_key()));
+        assert!(codec::decode::<EncapsulationKey>(&[0xff; ENCAPSULATION_KEY_LEN]).is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let key = DecapsulationKey::from_seed(&Secret::from_bytes(&[0x41; 64]));
+        assert_eq!(format!("{key:?}"), "mlkem::DecapsulationKey(..)");
     }
 }

@@ -10,6 +10,9 @@
 //! Decapsulation never fails: whoever sends a wrong ciphertext gets a secret that nobody else has, in the time and by
 //! the path of a right one. There is no PKCS#1 v1.5 decryption anywhere.
 
+#[cfg(test)]
+mod tests;
+
 use super::backend::{Active, Backend, RsaPrivate, rust_crypto};
 use super::hash::{hkdf, hmac_sha256, sha256};
 use super::label::Label;
@@ -234,42 +237,5 @@ impl<'de> Deserialize<'de> for PrivateKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let der: &[u8] = Deserialize::deserialize(deserializer)?;
         Self::from_der(der).map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::crypto::test_keys;
-    use rand_chacha::rand_core::SeedableRng;
-
-    #[test]
-    fn fixed_keys_round_trip() {
-        let mut rng = rand_chacha::ChaCha20Rng::from_seed([1; 32]);
-        for der in [test_keys::RSA_2048, test_keys::RSA_3072, test_keys::RSA_4096] {
-            let key = PrivateKey::from_der(der).unwrap();
-            let (ciphertext, secret) = key.public().encapsulate(&mut rng);
-            assert_eq!(key.decapsulate(&ciphertext, &mut rng).as_bytes(), secret.as_bytes());
-        }
-    }
-
-    #[test]
-    fn debug_shows_the_public_key_only() {
-        let key = test_keys::rsa_2048();
-        assert_eq!(format!("{key:?}"), format!("rsa::PrivateKey({:?})", key.public()));
-    }
-
-    #[test]
-    fn generated_key_round_trip() {
-        let mut rng = rand_chacha::ChaCha20Rng::from_seed([1; 32]);
-        let key = PrivateKey::generate(2048, &mut rng).unwrap();
-        let public = PublicKey::from_der(key.public().der()).unwrap();
-        let (ciphertext, secret) = public.encapsulate(&mut rng);
-        assert_eq!(ciphertext.len(), 256);
-        assert_eq!(key.decapsulate(&ciphertext, &mut rng).as_bytes(), secret.as_bytes());
-        assert_ne!(key.decapsulate(&[], &mut rng).as_bytes(), secret.as_bytes());
-        assert_eq!(PrivateKey::from_der(&key.to_der()).unwrap().public(), key.public());
-        let record = crate::codec::encode_secret(&key);
-        assert_eq!(crate::codec::decode::<PrivateKey>(&record).unwrap().public(), key.public());
     }
 }

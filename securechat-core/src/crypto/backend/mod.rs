@@ -7,7 +7,7 @@
 pub(crate) mod aws_lc;
 pub(crate) mod dalek;
 pub(crate) mod hmac_sha1;
-mod oaep;
+pub(crate) mod oaep;
 // With the fast backend in place this one still makes and checks RSA keys; the rest of it is what tests compare with.
 #[cfg_attr(feature = "aws-lc", allow(dead_code))]
 pub(crate) mod rust_crypto;

@@ -64,6 +64,16 @@ fn mask(target: &mut [u8], seed: &[u8]) {
     }
 }
 
+/// A ciphertext whose encoded message was changed before it was masked: `change` sees `Y | seed | DB`.
+#[cfg(test)]
+pub(in crate::crypto) fn crafted(
+    key: &crate::crypto::rsa::PublicKey,
+    message: &[u8; MESSAGE],
+    change: impl Fn(&mut [u8]),
+) -> Vec<u8> {
+    super::rust_crypto::rsa_raw(key, &tests::changed(message, key.ciphertext_len(), change)).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,9 +83,9 @@ mod tests {
         (decode(&mut encoded, &mut message).into(), message)
     }
 
-    /// EM before masking, changed by `change`, then masked.
-    fn crafted(change: impl Fn(&mut [u8])) -> Vec<u8> {
-        let mut encoded = encode(&[7; 32], &[9; 32], 256).to_vec();
+    /// EM, changed before masking.
+    pub(super) fn changed(message: &[u8; 32], size: usize, change: impl Fn(&mut [u8])) -> Vec<u8> {
+        let mut encoded = encode(message, &[9; 32], size).to_vec();
         let (_, seed, block) = split(&mut encoded).unwrap();
         mask(seed, block);
         mask(block, seed);
@@ -92,20 +102,20 @@ mod tests {
             let encoded = encode(&[7; 32], &[9; 32], size);
             assert_eq!(encoded.len(), size);
             assert_eq!(decoded(encoded.to_vec()), (true, [7; 32]));
+            assert_eq!(changed(&[7; 32], size, |_| {}), *encoded);
         }
-        assert_eq!(decoded(crafted(|_| {})), (true, [7; 32]));
     }
 
     /// Every place that the check fixes: Y, the label's hash, the zeros and the 0x01. The seed and the message are free.
     #[test]
     fn every_fixed_byte_counts() {
         for place in 0..256 {
-            let right = decoded(crafted(|encoded| encoded[place] ^= 0x80)).0;
+            let right = decoded(changed(&[7; 32], 256, |encoded| encoded[place] ^= 0x80)).0;
             assert_eq!(right, (1..33).contains(&place) || place >= 256 - 32, "byte {place}");
         }
         // A message of another length is refused as well: the 0x01 one place early, or one late.
-        assert!(!decoded(crafted(|encoded| encoded[222..224].copy_from_slice(&[1, 0]))).0);
-        assert!(!decoded(crafted(|encoded| encoded[223..225].copy_from_slice(&[0, 1]))).0);
+        assert!(!decoded(changed(&[7; 32], 256, |encoded| encoded[222..224].copy_from_slice(&[1, 0]))).0);
+        assert!(!decoded(changed(&[7; 32], 256, |encoded| encoded[223..225].copy_from_slice(&[0, 1]))).0);
     }
 
     #[test]

@@ -63,15 +63,9 @@ impl Backend for RustCrypto {
     }
 
     fn rsa_encrypt(key: &PublicKey, message: &[u8; 32], rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
-        let precision = 8 * u32::try_from(key.modulus().len()).ok()?;
-        let raw = RsaPublicKey::new(integer(key.modulus(), precision)?, EXPONENT.into()).ok()?;
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *seed);
-        let encoded = oaep::encode(message, &seed, key.ciphertext_len());
-        // Its first byte is zero, so it is below the modulus.
-        let encoded = Zeroizing::new(integer(&encoded, raw.n_bits_precision())?);
-        let ciphertext = hazmat::rsa_encrypt(&raw, &encoded).ok()?.to_be_bytes();
-        last(&ciphertext, key.ciphertext_len()).map(<[u8]>::to_vec)
+        rsa_raw(key, &oaep::encode(message, &seed, key.ciphertext_len()))
     }
 
     fn mlkem_encapsulate(
@@ -271,6 +265,15 @@ pub(crate) fn rsa_check<T>(der: &[u8], public: impl FnOnce(&[u8], &[u8]) -> Opti
 
 fn to_der(key: &RsaPrivateKey) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
     key.to_pkcs1_der().map(|der| der.to_bytes()).map_err(|_| ApiMisuse::PrivateKey)
+}
+
+/// The public operation on an encoded message, whose first byte is zero, so that it is below the modulus.
+pub(super) fn rsa_raw(key: &PublicKey, encoded: &[u8]) -> Option<Vec<u8>> {
+    let precision = 8 * u32::try_from(key.modulus().len()).ok()?;
+    let raw = RsaPublicKey::new(integer(key.modulus(), precision)?, EXPONENT.into()).ok()?;
+    let encoded = Zeroizing::new(integer(encoded, raw.n_bits_precision())?);
+    let ciphertext = hazmat::rsa_encrypt(&raw, &encoded).ok()?.to_be_bytes();
+    last(&ciphertext, key.ciphertext_len()).map(<[u8]>::to_vec)
 }
 
 /// A big-endian integer in storage of `precision` bits; none if it does not fit.
