@@ -100,8 +100,9 @@ impl Bundle {
         if !(1..=SUITES_PER_BUNDLE).contains(&self.suites.len()) || self.prekeys.len() > PrekeyKind::ALL.len() {
             return Err(InvalidMessage::OutOfBounds.into());
         }
-        let mut suites = self.suites.iter();
-        let distinct = core::iter::from_fn(|| suites.next().map(|suite| !suites.clone().any(|other| other == suite)));
+        let mut suites = self.suites.clone();
+        suites.sort_unstable();
+        let distinct = suites.is_sorted_by(|one, next| one < next);
         let life = self.not_after.checked_sub(self.not_before).is_some_and(|life| life <= BUNDLE_LIFE);
         let in_order = self.prekeys.is_sorted_by(|one, next| one.kind() < next.kind());
         let complete = self.known_suites().all(|suite| {
@@ -109,11 +110,7 @@ impl Bundle {
             let kind = PrekeyKind::for_suite(suite);
             has_static && (self.prekeys.is_empty() || self.prekeys.iter().any(|prekey| prekey.kind() == kind))
         });
-        if distinct.fold(true, |all, one| all && one) && life && in_order && complete {
-            Ok(())
-        } else {
-            Err(PeerMisbehaved::BundleInconsistent.into())
-        }
+        if distinct && life && in_order && complete { Ok(()) } else { Err(PeerMisbehaved::BundleInconsistent.into()) }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::crypto::ed25519::SigningKey;
 use crate::crypto::hash::sha256;
 use crate::crypto::label::Label;
 use crate::error::{ApiMisuse, Error, InvalidMessage, PeerMisbehaved};
-use crate::identity::signed::serde_as_kept;
+use crate::identity::signed::{self, serde_as_kept};
 use crate::identity::{Identity, UserName};
 use crate::limits::{DEVICE_LIST_EPOCHS, DEVICES_PER_USER, USER_NAME_MAX};
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,12 @@ use serde::{Deserialize, Serialize};
 /// Signatures of a list: one of each new device, and one of a device of the list before.
 const SIGNERS_MAX: usize = DEVICES_PER_USER + 1;
 
+/// Bytes of a signature with its signer.
+const SIGNATURE_LEN: usize = 32 + 64;
+
 /// Longest encoding of a signed device list, in bytes.
 pub const SIGNED_DEVICE_LIST_MAX: usize =
-    2 + (1 + USER_NAME_MAX + 10 + 32 + 1 + 32 * DEVICES_PER_USER) + 1 + SIGNERS_MAX * (32 + 64);
+    2 + (1 + USER_NAME_MAX + 10 + 32 + 1 + 32 * DEVICES_PER_USER) + 1 + SIGNERS_MAX * SIGNATURE_LEN;
 
 /// The contents of a device list.
 ///
@@ -77,14 +80,15 @@ pub struct SignedDeviceList {
 
 impl SignedDeviceList {
     /// The first list of a user: epoch 0 with this one device (I6).
-    pub fn create(user: UserName, key: &SigningKey) -> Result<Self, Error> {
+    pub fn create(user: UserName, key: &SigningKey) -> Result<Self, ApiMisuse> {
         Self::sign(DeviceList { user, epoch: 0, previous: [0; 32], identities: vec![identity_of(key)] }, key)
     }
 
     /// The list after this one with the device of `key` added, signed by that device only: a proposal (I8).
     ///
-    /// Fails when the list is full or has that device already.
-    pub fn propose_add(&self, key: &SigningKey) -> Result<Self, Error> {
+    /// Fails with [`ApiMisuse::TooLarge`] when the list is full or the last of its chain, and with
+    /// [`ApiMisuse::WrongState`] when it has that device already.
+    pub fn propose_add(&self, key: &SigningKey) -> Result<Self, ApiMisuse> {
         let mut identities = self.list.identities.clone();
         identities.push(identity_of(key));
         self.next(identities, key)
@@ -92,11 +96,11 @@ impl SignedDeviceList {
 
     /// The list after this one without the devices `removed`, signed by the device of `key` (I6: left out is revoked).
     ///
-    /// Fails when `key` or one of `removed` is not in this list, or when no device would be left.
-    pub fn without(&self, removed: &[Identity], key: &SigningKey) -> Result<Self, Error> {
-        let mut named = removed.iter().chain([&identity_of(key)]).copied().collect::<Vec<_>>().into_iter();
-        if !named.all(|identity| self.list.contains(&identity)) {
-            return Err(ApiMisuse::NotFound.into());
+    /// Fails with [`ApiMisuse::NotFound`] when `key` or one of `removed` is not in this list, with
+    /// [`ApiMisuse::WrongState`] when no device would be left, and with [`ApiMisuse::TooLarge`] at the end of the chain.
+    pub fn without(&self, removed: &[Identity], key: &SigningKey) -> Result<Self, ApiMisuse> {
+        if !self.contains(&identity_of(key)) || !removed.iter().all(|identity| self.contains(identity)) {
+            return Err(ApiMisuse::NotFound);
         }
         let kept = self.list.identities.iter().copied().filter(|identity| !removed.contains(identity));
         self.next(kept.collect(), key)
@@ -105,25 +109,21 @@ impl SignedDeviceList {
     /// Adds the signature of a listed device to this proposal, after checking it against the list that counts now:
     /// what is to be published (I8). The host has compared the fingerprint of the new device before.
     ///
-    /// Fails like [`check_proposal`](Self::check_proposal), and when the device of `key` is not in `current`.
+    /// Fails like [`check_proposal`](Self::check_proposal), and with [`ApiMisuse::NotFound`] when the device of `key` is
+    /// not in `current`. A device signs one list of an epoch only: from here on it is its own current one.
     pub fn countersign(&self, current: &Self, key: &SigningKey) -> Result<Self, Error> {
         self.check_proposal(current)?;
         let signer = identity_of(key);
         if !current.list.contains(&signer) {
             return Err(ApiMisuse::NotFound.into());
         }
-        let mut bytes = Vec::with_capacity(self.bytes.len() + 96);
-        bytes.put_prefixed(self.body())?;
-        bytes.put_u8(2);
-        bytes.put(self.bytes.get(3 + self.body().len()..).unwrap_or_default());
-        bytes.put(signer.as_bytes());
-        bytes.put(&key.sign(Label::DEVICE_LIST, &[self.body()]));
-        Ok(Self {
-            bytes,
-            list: self.list.clone(),
-            hash: self.hash,
-            signers: self.signers.iter().copied().chain([signer]).collect(),
-        })
+        let mut bytes = self.bytes.clone();
+        if let Some(count) = bytes.get_mut(2 + self.body().len()) {
+            *count += 1;
+        }
+        put_signature(&mut bytes, self.body(), key);
+        let signers = self.signers.iter().copied().chain([signer]).collect();
+        Ok(Self { bytes, list: self.list.clone(), hash: self.hash, signers })
     }
 
     /// Reads a signed device list: the signatures first, then the form of the body.
@@ -246,71 +246,38 @@ impl SignedDeviceList {
     }
 
     fn body(&self) -> &[u8] {
-        Reader::new(&self.bytes).prefixed().unwrap_or_default()
+        signed::body(&self.bytes)
     }
 
-    fn next(&self, identities: Vec<Identity>, key: &SigningKey) -> Result<Self, Error> {
-        let epoch = self.list.epoch.checked_add(1).ok_or(ApiMisuse::TooLarge)?;
+    fn next(&self, identities: Vec<Identity>, key: &SigningKey) -> Result<Self, ApiMisuse> {
+        let epoch = self.list.epoch.saturating_add(1);
+        if identities.len() > DEVICES_PER_USER || epoch >= DEVICE_LIST_EPOCHS {
+            return Err(ApiMisuse::TooLarge);
+        }
         Self::sign(DeviceList { user: self.list.user.clone(), epoch, previous: self.hash, identities }, key)
     }
 
-    fn sign(list: DeviceList, key: &SigningKey) -> Result<Self, Error> {
-        list.check()?;
-        let signer = identity_of(key);
+    fn sign(list: DeviceList, key: &SigningKey) -> Result<Self, ApiMisuse> {
+        list.check().map_err(|_| ApiMisuse::WrongState)?;
         let body = codec::encode(&list);
-        let mut bytes = Vec::with_capacity(body.len() + 99);
-        bytes.put_prefixed(&body)?;
+        let mut bytes = Vec::with_capacity(body.len() + 2 + 1 + SIGNATURE_LEN);
+        bytes.put_prefixed(&body).map_err(|_| ApiMisuse::TooLarge)?;
         bytes.put_u8(1);
-        bytes.put(signer.as_bytes());
-        bytes.put(&key.sign(Label::DEVICE_LIST, &[&body]));
-        Ok(Self { bytes, list, hash: sha256(&[&body]), signers: vec![signer] })
+        put_signature(&mut bytes, &body, key);
+        Ok(Self { bytes, list, hash: sha256(&[&body]), signers: vec![identity_of(key)] })
     }
 }
 
 serde_as_kept!(SignedDeviceList);
 
-/// Lists of a user from epoch 0 on, each checked against the one before.
-///
-/// What a first contact fetches, and whoever is offered a list that does not follow the one they have.
-#[derive(Clone, Debug)]
-pub struct ListChain {
-    hashes: Vec<[u8; 32]>,
-    head: SignedDeviceList,
-}
-
-impl ListChain {
-    /// Begins with a list of epoch 0.
-    pub fn start(first: SignedDeviceList) -> Result<Self, PeerMisbehaved> {
-        first.verify_first()?;
-        Ok(Self { hashes: vec![first.hash], head: first })
-    }
-
-    /// Goes on with the next list. A failure changes nothing. An epoch is below 4,096, so the chain is bounded.
-    pub fn extend(&mut self, next: SignedDeviceList) -> Result<(), PeerMisbehaved> {
-        next.verify_follows(&self.head)?;
-        self.hashes.push(next.hash);
-        self.head = next;
-        Ok(())
-    }
-
-    /// The newest list.
-    pub fn head(&self) -> &SignedDeviceList {
-        &self.head
-    }
-
-    /// The hash of the list of epoch 0, which names the chain.
-    pub fn root(&self) -> [u8; 32] {
-        self.hash_at(0).unwrap_or_default()
-    }
-
-    /// The hash of the list of an epoch.
-    pub fn hash_at(&self, epoch: u64) -> Option<[u8; 32]> {
-        self.hashes.get(usize::try_from(epoch).ok()?).copied()
-    }
-}
-
 fn identity_of(key: &SigningKey) -> Identity {
     key.verifying_key().into()
+}
+
+/// Appends `identity 32 | signature 64`.
+fn put_signature(bytes: &mut Vec<u8>, body: &[u8], key: &SigningKey) {
+    bytes.put(identity_of(key).as_bytes());
+    bytes.put(&key.sign(Label::DEVICE_LIST, &[body]));
 }
 
 fn distinct(identities: &[Identity]) -> bool {

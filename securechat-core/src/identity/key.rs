@@ -184,3 +184,46 @@ fn hex_digit(digit: u8) -> Result<u8, InvalidMessage> {
         _ => Err(InvalidMessage::UnknownValue),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+    use crate::identity::samples;
+
+    /// The fingerprint was computed apart from this code, with Python's hashlib.
+    #[test]
+    fn fingerprints_are_as_i2_says() {
+        let identity = Identity::from_bytes(core::array::from_fn(|place| u8::try_from(place).unwrap()));
+        let text = "675ed8e5544d2e1c91a655fc3f1539139c4092c09396ba0394290fd65726df54";
+        assert_eq!(identity.fingerprint().to_string(), text);
+        assert_eq!(text.parse(), Ok(identity.fingerprint()));
+        assert_eq!(codec::decode(&codec::encode(&identity.fingerprint())), Ok(identity.fingerprint()));
+        assert_eq!(codec::encode(&identity), identity.as_bytes());
+        for bad in ["", &text[1..], &text.to_uppercase(), &format!("{text}0"), &format!(" {}", &text[1..])] {
+            assert_eq!(bad.parse::<Fingerprint>(), Err(InvalidMessage::UnknownValue), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_kept_as_a_record() {
+        for keys in [samples::keys(1), samples::keys_with_rsa(2)] {
+            let again: DeviceKeys = codec::decode(&codec::encode_secret(&keys)).unwrap();
+            assert_eq!(again.identity(), keys.identity());
+            assert_eq!(again.x25519.public(), keys.x25519.public());
+            assert_eq!(again.rsa.map(|key| key.public().id()), keys.rsa.map(|key| key.public().id()));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_private_key() {
+        let local = samples::local("alice", 1);
+        let shown = format!("{:?} {:?}", local.keys, local);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let decimal = |bytes: &[u8]| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        assert!(shown.contains(&local.keys.identity().to_string()));
+        for secret in [local.keys.identity.as_bytes(), local.keys.x25519.as_bytes()] {
+            assert!(!shown.contains(&hex(&secret[..8])) && !shown.contains(&decimal(&secret[..8])));
+        }
+    }
+}

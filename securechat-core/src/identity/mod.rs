@@ -9,6 +9,7 @@
 
 mod address;
 mod bundle;
+mod chain;
 mod device_list;
 mod key;
 mod local;
@@ -25,7 +26,8 @@ mod tests;
 
 pub use address::RelayAddress;
 pub use bundle::{BUNDLE_VERSION, Bundle, SIGNED_BUNDLE_MAX, SignedBundle, StaticKeys};
-pub use device_list::{DeviceList, ListChain, SIGNED_DEVICE_LIST_MAX, SignedDeviceList};
+pub use chain::ListChain;
+pub use device_list::{DeviceList, SIGNED_DEVICE_LIST_MAX, SignedDeviceList};
 pub use key::{DeviceKeys, Fingerprint, Identity};
 pub use local::LocalIdentity;
 pub use name::UserName;

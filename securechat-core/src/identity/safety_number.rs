@@ -64,3 +64,38 @@ fn half(user: &UserName, identities: &[Identity]) -> String {
     let number = |group: &[u8; 5]| group.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte)) % 100_000;
     groups.iter().take(6).map(|group| format!("{:05}", number(group))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::samples::name;
+
+    fn identity(byte: u8) -> Identity {
+        Identity::from_bytes([byte; 32])
+    }
+
+    /// The number was computed apart from this code, with Python's hashlib.
+    #[test]
+    fn the_vector_of_i10() {
+        let (alice, bob) = (name("alice"), name("bob"));
+        let number = safety_number((&alice, &[identity(0x11)]), (&bob, &[identity(0x33), identity(0x22)]));
+        assert_eq!(number.to_string(), "16971 91864 79976 35898 58140 94284 49730 80732 45548 95139 33202 66333");
+        assert_eq!(number.digits().len(), 60);
+    }
+
+    #[test]
+    fn equal_on_both_sides_and_of_these_keys_only() {
+        let (alice, bob) = (name("alice"), name("bob"));
+        let (one, two, three) = (identity(1), identity(2), identity(3));
+        let number = safety_number((&alice, &[one, two]), (&bob, &[three]));
+        assert_eq!(number, safety_number((&bob, &[three]), (&alice, &[two, one])));
+        for other in [
+            safety_number((&alice, &[one]), (&bob, &[three])),
+            safety_number((&alice, &[one, three]), (&bob, &[three])),
+            safety_number((&alice, &[three]), (&bob, &[one, two])),
+            safety_number((&alice, &[one, two]), (&name("bob2"), &[three])),
+        ] {
+            assert_ne!(number, other);
+        }
+    }
+}
