@@ -206,25 +206,34 @@ fn a_chunk_by_another_holder_of_the_key_does_not_complete() {
     assert_eq!(opener.finish(&root), Err(PeerMisbehaved::FileMismatch.into()));
 }
 
-/// A holder of the key who does not seal by the rules: other bytes under the key of given ones.
+/// A holder of the key who does not seal by the rules: other bytes under the key of given ones, or fewer than announced.
 #[test]
-fn a_chunk_under_a_key_that_is_not_its_own_is_refused() {
+fn a_chunk_that_breaks_the_rules_is_refused() {
     for cipher in BOTH {
         let offer = offer(cipher, 10, 1);
         let (size, id) = (10_u64.to_be_bytes(), offer.id);
         let mut derived = [0; 64];
         hkdf_expand(offer.key.as_bytes(), &[b"securechat1 file\0", &id, &size, &[cipher as u8]], &mut derived);
-        let ad = [b"securechat1 chunk ad\0", &derived[32..], &id, &[0; 8], &[1], &size].concat();
-        let (sealed, _) = seal_all(&offer, &data(10));
-        let mut key = [0; 32];
-        hkdf_expand(offer.key.as_bytes(), &[b"securechat1 chunk\0", &sealed[0][..16]], &mut key);
-        let key = AeadKey::new(cipher, &key);
-        let with = |plaintext: &[u8]| [&sealed[0][..16], &key.seal(0, &ad, plaintext)].concat();
+        let (salt, commit) = derived.split_at(32);
+        let ad = [b"securechat1 chunk ad\0", commit, &id, &[0; 8], &[1], &size].concat();
+        let salt_of = |plaintext: &[u8]| {
+            let mut tag = [0; 32];
+            hmac_sha256(salt, &[&[0; 8], &[1], plaintext], &mut tag);
+            tag[..16].to_vec()
+        };
+        let seal = |salt: &[u8], plaintext: &[u8]| {
+            let mut key = [0; 32];
+            hkdf_expand(offer.key.as_bytes(), &[b"securechat1 chunk\0", salt], &mut key);
+            [salt, &AeadKey::new(cipher, &key).seal(0, &ad, plaintext)].concat()
+        };
+        let open = |sealed: &[u8]| opener(&offer).open_chunk(0, sealed).err();
+        let data = data(10);
 
-        assert_eq!(with(&data(10)), sealed[0], "the test seals as the code does");
-        assert_eq!(opener(&offer).open_chunk(0, &with(&[1; 10])).err(), Some(Decrypt.into()));
+        assert_eq!(open(&seal(&salt_of(&data), &data)), None, "the test seals as the code does");
+        assert_eq!(open(&seal(&salt_of(&data), &[1; 10])), Some(Decrypt.into()));
+        assert_eq!(open(&seal(&[0; 16], &data)), Some(Decrypt.into()));
         // In CBC nine bytes and ten have ciphertexts of one length.
-        assert_eq!(opener(&offer).open_chunk(0, &with(&data(10)[..9])).err(), Some(Decrypt.into()));
+        assert_eq!(open(&seal(&salt_of(&data[..9]), &data[..9])), Some(Decrypt.into()));
     }
 }
 
