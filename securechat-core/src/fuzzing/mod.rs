@@ -3,8 +3,14 @@
 //! A body takes any bytes. It must not panic, hang, or hold memory beyond the limits; and what is decoded must be what would
 //! be encoded. They are public for the targets in `fuzz/` and are no part of the interface.
 
-mod parsers;
+// A body that cannot be set up is a fault to be seen at once.
+#![allow(clippy::unwrap_used)]
 
+mod engines;
+mod parsers;
+mod stream;
+
+pub use engines::*;
 pub use parsers::*;
 
 /// A target by its name, which is also the name of its corpus.
@@ -17,8 +23,11 @@ pub const TARGETS: &[Target] = &[
     ("codec", codec),
     ("content", content),
     ("device_list", device_list),
+    ("envelope", envelope),
     ("file_offer", file_offer),
     ("frame", frame),
+    ("link_initiator", link_initiator),
+    ("link_responder", link_responder),
     ("manifest", manifest),
     ("name", name),
     ("prekey", prekey),

@@ -37,7 +37,7 @@ fn what_lies_beside_the_corpus_runs_through() {
     for (target, body) in TARGETS {
         for file in names_in(&fuzz().join("corpus").join(target)) {
             let data = fs::read(fuzz().join("corpus").join(target).join(file)).unwrap();
-            let step = data.len() / 40 + 1;
+            let step = data.len() / 20 + 1;
             for place in (0..data.len()).step_by(step) {
                 body(&data[..place]);
                 let mut changed = data.clone();
@@ -64,6 +64,7 @@ fn every_target_has_its_program_and_its_corpus() {
 
 /// A seed that is no valid encoding any more has lost its worth: `cargo test --test fuzz_corpus -- --ignored` makes them anew.
 #[test]
+#[cfg(not(feature = "aws-lc"))] // AWS-LC encapsulates with randomness of its own
 fn the_seeds_are_those_of_this_version() {
     for (target, name, bytes) in seeds::all() {
         let file = fuzz().join("corpus").join(target).join(name);

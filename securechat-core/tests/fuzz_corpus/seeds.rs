@@ -2,16 +2,17 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use securechat_core::codec::{encode, encode_secret};
+use securechat_core::codec::{Writer, encode, encode_secret};
 use securechat_core::content::{Body, Content, Conversation, MessageId, ReceiptKind};
 use securechat_core::crypto::aead::Cipher;
 use securechat_core::crypto::secret::Secret;
 use securechat_core::crypto::{mlkem, rsa, x25519};
 use securechat_core::file::{Chunks, FileOffer, Manifest};
 use securechat_core::frame::write_frame;
-use securechat_core::fuzzing::{KEY, RECORD, Sample, offer};
+use securechat_core::fuzzing::{self, Device, KEY, RECORD, Sample, offer};
 use securechat_core::identity::{DeviceKeys, LocalIdentity, PrekeyPublic, SignedDeviceList, SignedPrekey, UserName};
 use securechat_core::limits::DAY;
+use securechat_core::noise::Role;
 use securechat_core::padding::pad;
 use securechat_core::suite::{Policy, Suite};
 use securechat_core::vault::Vault;
@@ -25,7 +26,7 @@ const NOW: u64 = 20_000 * DAY;
 
 /// Every seed.
 pub(crate) fn all() -> Vec<Seed> {
-    [parsers(), signed_objects(), requests(), replies(), pushes(), contents(), files()].concat()
+    [parsers(), signed_objects(), requests(), replies(), pushes(), contents(), files(), links(), envelopes()].concat()
 }
 
 fn rng(seed: u64) -> ChaCha20Rng {
@@ -232,5 +233,57 @@ fn files() -> Vec<Seed> {
         ("chunk", "cbc", [&[9][..], &sealed(Cipher::AesCbcHmac, b"some bytes of a file")].concat()),
         ("chunk", "empty", [&[0][..], &sealed(Cipher::AesGcm, b"")].concat()),
         ("manifest", "last_page", page(2)),
+    ]
+}
+
+/// What each side of a link sent to the other until it was closed, by the byte that says what kind of link it is.
+fn links() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for (choice, name) in [(0xfc, "relay"), (0xfe, "pinned_relay"), (0xfd, "peer"), (0xff, "pinned_peer")] {
+        let (mut one, mut other) = (fuzzing::link(Role::Initiator, choice), fuzzing::link(Role::Responder, choice));
+        let (mut to_other, mut to_one) = (vec![choice], vec![choice]);
+        for round in 0.. {
+            let (mut sent, mut answered) = (Vec::new(), Vec::new());
+            if round == 9 {
+                one.send(&random(1_000)).unwrap();
+                one.close(0).unwrap();
+            }
+            fuzzing::react(&mut one, &mut sent);
+            other.handle_input(&sent, fuzzing::NOW).unwrap();
+            fuzzing::react(&mut other, &mut answered);
+            one.handle_input(&answered, fuzzing::NOW).unwrap();
+            to_other.extend(&sent);
+            to_one.extend(&answered);
+            assert!(round != 8 || one.is_open() && other.is_open());
+            if round == 10 {
+                break;
+            }
+        }
+        seeds.push(("link_responder", name, to_other));
+        seeds.push(("link_initiator", name, to_one));
+    }
+    seeds
+}
+
+/// What a device is sent: the beginning of a session, and how it goes on after answers.
+fn envelopes() -> Vec<Seed> {
+    let joined = |envelopes: &[&Vec<u8>]| {
+        let mut bytes = Vec::new();
+        envelopes.iter().for_each(|envelope| bytes.put_prefixed(envelope).unwrap());
+        bytes
+    };
+    let (mut alice, mut bob) = (Device::new(1), Device::new(2));
+    let first = alice.write_first(&bob, b"first");
+    let second = alice.write(&bob, &random(300));
+    let answers = [&first, &second].map(|envelope| bob.read(envelope).unwrap());
+    alice.read(&answers[1]).unwrap();
+    let late = alice.write(&bob, b"late");
+    let last = alice.write(&bob, b"last");
+    assert!(bob.read(&last).is_some() && bob.read(&late).is_some() && bob.read(&late).is_none());
+    vec![
+        ("envelope", "first", joined(&[&first])),
+        ("envelope", "out_of_order", joined(&[&second, &first])),
+        ("envelope", "ratchet", joined(&[&first, &second, &last, &late])),
+        ("envelope", "replay", joined(&[&first, &second, &first, &second])),
     ]
 }
