@@ -119,6 +119,8 @@ pub enum Body {
     DeviceList {
         /// The signed object (I1, I6).
         list: Vec<u8>,
+        /// The hash of the receiver's list that the sender holds: what both hold is what a safety number needs (I10).
+        yours: [u8; 32],
     },
     /// What the application says.
     Application {
@@ -192,7 +194,7 @@ impl Body {
             Self::FileOffer(offer) => encode_secret(offer),
             Self::FileComplete { file, root } => encode_secret(&(file, root)),
             Self::Resend { envelope } => encode_secret(envelope),
-            Self::DeviceList { list } => encode_secret(list),
+            Self::DeviceList { list, yours } => encode_secret(&(list, yours)),
             Self::Application { bytes, .. } | Self::Unknown { bytes, .. } => Zeroizing::new(bytes.clone()),
         }
     }
@@ -213,7 +215,7 @@ impl Body {
             kind::FILE_OFFER => Self::FileOffer(fields(bytes)?),
             kind::FILE_COMPLETE => fields(bytes).map(|(file, root)| Self::FileComplete { file, root })?,
             kind::RESEND => Self::Resend { envelope: fields(bytes)? },
-            kind::DEVICE_LIST => Self::DeviceList { list: fields(bytes)? },
+            kind::DEVICE_LIST => fields(bytes).map(|(list, yours)| Self::DeviceList { list, yours })?,
             kind::APPLICATION.. => Self::Application { kind, bytes: bytes.to_vec() },
             _ => Self::Unknown { kind, bytes: bytes.to_vec() },
         };
@@ -262,7 +264,7 @@ impl fmt::Debug for Body {
             Self::FileOffer(offer) => offer.fmt(formatter),
             Self::FileComplete { file, .. } => write!(formatter, "FileComplete({})", MessageId::from_bytes(*file)),
             Self::Resend { envelope } => write!(formatter, "Resend({})", MessageId::from_bytes(*envelope)),
-            Self::DeviceList { list } => write!(formatter, "DeviceList({} bytes)", list.len()),
+            Self::DeviceList { list, .. } => write!(formatter, "DeviceList({} bytes)", list.len()),
             Self::Application { kind, bytes } => write!(formatter, "Application({kind:#06x}, {} bytes)", bytes.len()),
             Self::Unknown { kind, bytes } => write!(formatter, "Unknown({kind:#06x}, {} bytes)", bytes.len()),
         }

@@ -35,17 +35,28 @@ pub struct Content {
 impl Content {
     /// The encoding, unpadded. Fails with `TooLarge` beyond the limits, and with `ContentKind` for what nobody may send.
     pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
-        self.body.check_sendable()?;
-        let body = self.body.encode();
+        Self::encode_parts(self.id, self.sent_at, self.expiry, &self.body)
+    }
+
+    /// [`encode`](Self::encode) for a body that is only borrowed.
+    pub fn encode_parts(
+        id: MessageId,
+        sent_at: u64,
+        expiry: u32,
+        body: &Body,
+    ) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
+        body.check_sendable()?;
+        let kind = body.kind();
+        let body = body.encode();
         let length = u16::try_from(body.len()).map_err(|_| ApiMisuse::TooLarge)?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(CONTENT_HEADER + body.len()));
-        bytes.put(&self.id.0);
-        bytes.put_u64(self.sent_at);
-        bytes.put_u32(self.expiry);
-        bytes.put_u16(self.body.kind());
+        bytes.put(&id.0);
+        bytes.put_u64(sent_at);
+        bytes.put_u32(expiry);
+        bytes.put_u16(kind);
         bytes.put_u16(length);
         bytes.put(&body);
-        if bytes.len() > max_len(self.body.kind()) { Err(ApiMisuse::TooLarge) } else { Ok(bytes) }
+        if bytes.len() > max_len(kind) { Err(ApiMisuse::TooLarge) } else { Ok(bytes) }
     }
 
     /// Decodes an unpadded content. Kinds that this version does not know come as [`Body::Unknown`]; bytes after the

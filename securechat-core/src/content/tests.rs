@@ -38,7 +38,7 @@ fn every_kind() -> Vec<Body> {
         Body::FileOffer(offer()),
         Body::FileComplete { file: [5; 16], root: [7; 32] },
         Body::Resend { envelope: [8; 16] },
-        Body::DeviceList { list: vec![9; 100] },
+        Body::DeviceList { list: vec![9; 100], yours: [3; 32] },
         Body::Application { kind: 0x8000, bytes: vec![1] },
         Body::Application { kind: 0xffff, bytes: vec![] },
     ]

@@ -202,7 +202,7 @@ fn contents() -> Vec<Seed> {
         ("receipt", encode(Body::Receipt { kind: ReceiptKind::Read, ids: vec![target; 3] })),
         ("sent", encode(Body::Sent { to: Conversation::User(name("bob")), content: text })),
         ("file_offer", encode(Body::FileOffer(offer(Cipher::AesGcm, 70_000)))),
-        ("device_list", encode(Body::DeviceList { list: lists()[0].bytes().to_vec() })),
+        ("device_list", encode(Body::DeviceList { list: lists()[0].bytes().to_vec(), yours: lists()[0].hash() })),
         ("application", encode(Body::Application { kind: 0x8001, bytes: vec![1, 2, 3] })),
     ];
     bodies.into_iter().map(|(name, bytes)| ("content", name, pad(&bytes).to_vec())).collect()
