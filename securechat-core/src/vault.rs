@@ -48,6 +48,14 @@ impl Vault {
         seal(passphrase_key, WRAPPED_KEY, self.key.as_bytes(), rng)
     }
 
+    /// The place of a record in a store that is to show no names: 32 hex digits, `HKDF-Expand(vault key,
+    /// label "vault place" || name, 16)`.
+    pub fn place(&self, name: &str) -> String {
+        let mut place = [0; 16];
+        hkdf_expand(self.key.as_bytes(), &[Label::VAULT_PLACE.bytes(), name.as_bytes()], &mut place);
+        format!("{:032x}", u128::from_be_bytes(place))
+    }
+
     /// Seals the record of this name.
     pub fn seal(&self, record_key: &str, plaintext: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
         seal(&self.key, record_key, plaintext, rng)

@@ -79,6 +79,8 @@ labels! {
     FILE_ROOT = "file root";
     /// The key of a vault record (11).
     VAULT = "vault";
+    /// The place of a vault record in a store (11).
+    VAULT_PLACE = "vault place";
     /// Associated data of a vault record (11).
     VAULT_AD = "vault ad";
 }
