@@ -243,6 +243,9 @@ pub enum ApiMisuse {
     /// There is no session with that device that sends; one has to be opened first.
     #[error("there is no session with this device yet")]
     NoSession = 318,
+    /// The relay refused what was asked of it; the event before says why.
+    #[error("the relay refused")]
+    Refused = 320,
     /// A transient message has no place now: too many in a row, or nobody to hear it (L2).
     #[error("a transient message is not possible now")]
     TransientLimit = 319,

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod client;
 pub mod codec;
 pub mod content;
 pub mod crypto;
 pub mod error;
+pub mod event;
 pub mod file;
 pub mod frame;
 #[doc(hidden)]

@@ -99,6 +99,14 @@ pub const DELIVERY_BYTES_IN_FLIGHT: usize = 1 << 20;
 pub const PREKEYS_LOW: u32 = 20;
 /// Devices of a user that are in no list and that a relay remembers.
 pub const UNLISTED_DEVICES: usize = 16;
+/// Message ids remembered per user, so that each is shown once (7).
+pub const SEEN_PER_USER: usize = 4_096;
+/// Files that a client sends, and files that it fetches, at once.
+pub const TRANSFERS: usize = 64;
+/// Devices whose messages did not open and that wait for a replacement (S8).
+pub const REPAIRS_WAITING: usize = 64;
+/// Messages asked for again from one of them (S9).
+pub const REPAIRS_PER_DEVICE: usize = 32;
 
 /// One day in milliseconds.
 pub const DAY: u64 = 24 * 60 * 60 * 1_000;
@@ -207,6 +215,8 @@ pub struct Limits {
     pub file_offers: usize,
     /// Users whose pins a client keeps.
     pub contacts: usize,
+    /// Messages that a client keeps on their way out, those without a receipt included.
+    pub outgoing: usize,
 }
 
 impl Default for Limits {
@@ -239,6 +249,7 @@ impl Default for Limits {
             waiting_bytes: 4 << 20,
             file_offers: 1_000,
             contacts: 10_000,
+            outgoing: 20_000,
         }
     }
 }

@@ -1,0 +1,213 @@
+//! Files in: offers kept, chunks fetched from the relay or the peer, opened and checked (section 9).
+
+use super::Client;
+use super::links::Asked;
+use super::uploads::WINDOW;
+use crate::codec::{decode, encode_secret};
+use crate::error::{ApiMisuse, Error};
+use crate::event::{Event, FileId};
+use crate::file::{FileOffer, FileOpener};
+use crate::identity::{Identity, UserName};
+use crate::limits::TRANSFERS;
+use crate::record::{Changes, Records};
+use crate::wire::{self, BlobId, Refusal, RefusalCode, Request};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Prefix of the records: `offer/<file id, 32 hex digits>`.
+const RECORD: &str = "offer/";
+/// How long to wait before a chunk that is not there is asked for again, in milliseconds.
+const RETRY_AFTER: u64 = 1_000;
+/// How often a file that the relay does not know is asked for: its sender may not have begun.
+const TRIES: u32 = 120;
+
+/// All offers, and those that were accepted.
+#[derive(Default)]
+pub(super) struct Downloads {
+    offers: BTreeMap<FileId, Offered>,
+    active: BTreeMap<FileId, Download>,
+}
+
+/// An offer as it is kept: it costs nothing else until it is accepted.
+#[derive(Serialize, Deserialize)]
+struct Offered {
+    user: UserName,
+    device: Identity,
+    offer: FileOffer,
+    /// The root, once its sender said that the file is complete.
+    root: Option<[u8; 32]>,
+    at: u64,
+}
+
+/// A file that is being fetched.
+struct Download {
+    opener: FileOpener,
+    size: u64,
+    asked: BTreeSet<u64>,
+    rest: u64,
+    tries: u32,
+}
+
+impl Downloads {
+    pub(super) fn restore(records: &Records) -> Result<Self, Error> {
+        let mut downloads = Self::default();
+        for (_, value) in records.with_prefix(RECORD) {
+            let offered: Offered = decode(value).map_err(|_| ApiMisuse::Record)?;
+            downloads.offers.insert(offered.offer.id, offered);
+        }
+        Ok(downloads)
+    }
+
+    fn save(&self, file: &FileId, changes: &mut Changes) {
+        match self.offers.get(file) {
+            Some(offered) => changes.put(key(file), encode_secret(offered)),
+            None => changes.remove(key(file)),
+        }
+    }
+}
+
+impl Client {
+    /// Fetches a file that was offered. Its bytes come as `FileChunk`, in any order, each verified.
+    ///
+    /// Fails with `NotFound` for no such offer, `TooLarge` for a file above this client's limit, and `Busy`.
+    pub fn accept_file(&mut self, file: &FileId, now: u64) -> Result<(), Error> {
+        self.advance(now);
+        let offered = self.downloads.offers.get(file).ok_or(ApiMisuse::NotFound)?;
+        if self.downloads.active.len() >= TRANSFERS {
+            return Err(ApiMisuse::Busy.into());
+        }
+        if !self.downloads.active.contains_key(file) {
+            let opener = FileOpener::new(&offered.offer, &self.config.limits)?;
+            let size = offered.offer.size;
+            let download = Download { opener, size, asked: BTreeSet::new(), rest: 0, tries: 0 };
+            self.downloads.active.insert(*file, download);
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// An offer came. The oldest goes when there are too many.
+    pub(super) fn file_offered(&mut self, user: &UserName, device: &Identity, offer: &FileOffer) {
+        if self.downloads.offers.contains_key(&offer.id) {
+            return;
+        }
+        let at = self.now;
+        let offered = Offered { user: user.clone(), device: *device, offer: offer.duplicate(), root: None, at };
+        while self.downloads.offers.len() >= self.config.limits.file_offers {
+            let idle = self.downloads.offers.iter().filter(|(file, _)| !self.downloads.active.contains_key(*file));
+            let Some(oldest) = idle.min_by_key(|(_, offered)| offered.at).map(|(file, _)| *file) else { return };
+            self.downloads.offers.remove(&oldest);
+            self.downloads.save(&oldest, &mut self.changes);
+        }
+        self.downloads.offers.insert(offer.id, offered);
+        self.downloads.save(&offer.id, &mut self.changes);
+    }
+
+    /// The sender of an offer says that the file is complete. It counts only from the same identity, and once (F2).
+    pub(super) fn file_complete(&mut self, device: &Identity, file: &FileId, root: &[u8; 32]) {
+        let offered = self.downloads.offers.get_mut(file);
+        let Some(offered) = offered.filter(|offered| offered.device == *device && offered.root.is_none()) else {
+            return;
+        };
+        offered.root = Some(*root);
+        self.downloads.save(file, &mut self.changes);
+        self.finish_download(file);
+    }
+
+    /// Asks for the next chunks of every file that is being fetched.
+    pub(super) fn move_downloads(&mut self) {
+        for file in self.downloads.active.keys().copied().collect::<Vec<_>>() {
+            let Some(offered) = self.downloads.offers.get(&file) else { continue };
+            let Some(link) = self.peer_link(&offered.device).or_else(|| self.relay().ok()) else { continue };
+            let Some(download) = self.downloads.active.get_mut(&file) else { continue };
+            if self.now < download.rest {
+                continue;
+            }
+            let room = WINDOW.saturating_sub(download.asked.len());
+            let missing = download.opener.missing().flatten().filter(|chunk| !download.asked.contains(chunk));
+            for chunk in missing.take(room).collect::<Vec<_>>() {
+                let Ok(index) = u32::try_from(chunk) else { continue };
+                if let Some(download) = self.downloads.active.get_mut(&file) {
+                    download.asked.insert(chunk);
+                }
+                let get = wire::GetChunk { id: BlobId(file), index };
+                self.ask(link, Request::GetChunk(get), Asked::GetChunk(file, index));
+            }
+        }
+    }
+
+    pub(super) fn chunk_came(&mut self, file: &FileId, index: u32, sealed: &[u8]) {
+        let chunk = u64::from(index);
+        let Some(download) = self.downloads.active.get_mut(file) else { return };
+        download.asked.remove(&chunk);
+        download.tries = 0;
+        match download.opener.open_chunk(chunk, sealed) {
+            Ok(bytes) => {
+                let (offset, _) = download.opener.chunk_range(chunk).unwrap_or_default();
+                let (total, length) = (download.size, download.opener.chunk_range(0).map_or(0, |(_, length)| length));
+                let done = download.opener.manifest().present().saturating_mul(length as u64).min(total);
+                self.tell(Event::FileChunk { file: *file, offset, data: bytes.to_vec() });
+                self.tell(Event::FileProgress { file: *file, done, total });
+                self.finish_download(file);
+            }
+            Err(error) => self.fail_download(file, error),
+        }
+    }
+
+    /// A file is whole only when count, size and root agree (F2).
+    fn finish_download(&mut self, file: &FileId) {
+        let (Some(offered), Some(download)) = (self.downloads.offers.get(file), self.downloads.active.get(file)) else {
+            return;
+        };
+        let Some(root) = offered.root.filter(|_| download.opener.manifest().is_complete()) else { return };
+        match download.opener.finish(&root) {
+            Ok(()) => {
+                self.end_download(file);
+                self.tell(Event::FileReceived { file: *file });
+            }
+            Err(error) => self.fail_download(file, error),
+        }
+    }
+
+    /// A chunk is not there yet, or never will be.
+    pub(super) fn chunk_refused(&mut self, file: &FileId, index: u32, refusal: Refusal) {
+        let Some(download) = self.downloads.active.get_mut(file) else { return };
+        download.asked.remove(&index.into());
+        let wait = u64::from(refusal.retry_after).saturating_mul(1_000).max(RETRY_AFTER);
+        match refusal.code {
+            RefusalCode::NotYet => {}
+            RefusalCode::NotFound if download.tries < TRIES => download.tries += 1,
+            RefusalCode::RateLimited | RefusalCode::Unavailable => {}
+            _ => return self.fail_download(file, ApiMisuse::Refused.into()),
+        }
+        download.rest = self.now.saturating_add(wait);
+    }
+
+    /// The connection ended before the answer: the chunk is asked for on the next one.
+    pub(super) fn chunk_unanswered(&mut self, file: &FileId, index: u32) {
+        if let Some(download) = self.downloads.active.get_mut(file) {
+            download.asked.remove(&index.into());
+        }
+    }
+
+    fn fail_download(&mut self, file: &FileId, error: Error) {
+        self.end_download(file);
+        self.tell(Event::FileFailed { file: *file, error });
+    }
+
+    pub(super) fn end_download(&mut self, file: &FileId) {
+        self.downloads.active.remove(file);
+        if self.downloads.offers.remove(file).is_some() {
+            self.downloads.save(file, &mut self.changes);
+        }
+    }
+
+    /// When a transfer that had to wait goes on.
+    pub(super) fn next_download(&self) -> Option<u64> {
+        self.downloads.active.values().map(|download| download.rest).filter(|rest| *rest > self.now).min()
+    }
+}
+
+fn key(file: &FileId) -> String {
+    format!("{RECORD}{:032x}", u128::from_be_bytes(*file))
+}

@@ -1,0 +1,141 @@
+//! What arrived: messages that the application has not taken, ids that were seen, and envelopes that wait for a list.
+
+use super::receiving::Source;
+use crate::codec::{decode, encode_secret};
+use crate::content::MessageId;
+use crate::error::{ApiMisuse, Error};
+use crate::event::LinkId;
+use crate::identity::{Identity, UserName};
+use crate::limits::{ENVELOPE_LIFE, Limits, SEEN_PER_USER};
+use crate::record::{Changes, Records};
+use crate::wire::EnvelopeRef;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use zeroize::Zeroizing;
+
+/// Prefix of the records of what was not taken: `inbox/<number, 16 hex digits>`.
+const RECORD: &str = "inbox/";
+/// Prefix of the records of ids that were seen: `seen/<user>/<id>`.
+const SEEN: &str = "seen/";
+
+/// An opened content, kept until the application took it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Arrived {
+    pub(super) user: UserName,
+    pub(super) device: Identity,
+    pub(super) content: Zeroizing<Vec<u8>>,
+}
+
+/// An envelope that cannot be opened before its sender's device list is known (S5).
+pub(super) struct Waiting {
+    pub(super) source: Source,
+    pub(super) envelope: Vec<u8>,
+    /// Whose list is fetched.
+    pub(super) user: UserName,
+}
+
+/// All of it.
+#[derive(Default)]
+pub(super) struct Inbox {
+    arrived: BTreeMap<u64, Arrived>,
+    next: u64,
+    seen: BTreeMap<UserName, VecDeque<(u64, MessageId)>>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    /// Envelopes to acknowledge, on the link that brought them.
+    pub(super) acknowledge: Vec<(LinkId, EnvelopeRef)>,
+    /// Delivery receipts to send.
+    pub(super) receipts: BTreeMap<(UserName, Identity), Vec<MessageId>>,
+}
+
+impl Inbox {
+    pub(super) fn restore(records: &Records) -> Result<Self, Error> {
+        let mut inbox = Self::default();
+        for (key, value) in records.with_prefix(RECORD) {
+            let number = u64::from_str_radix(key, 16).map_err(|_| ApiMisuse::Record)?;
+            inbox.next = number.saturating_add(1);
+            inbox.arrived.insert(number, decode(value).map_err(|_| ApiMisuse::Record)?);
+        }
+        for (key, value) in records.with_prefix(SEEN) {
+            let (user, _) = key.split_once('/').ok_or(ApiMisuse::Record)?;
+            let user = UserName::new(user).map_err(|_| ApiMisuse::Record)?;
+            let entry: (u64, MessageId) = decode(value).map_err(|_| ApiMisuse::Record)?;
+            inbox.seen.entry(user).or_default().push_back(entry);
+        }
+        inbox.seen.values_mut().for_each(|entries| entries.make_contiguous().sort_unstable());
+        Ok(inbox)
+    }
+
+    /// What was not taken, oldest first.
+    pub(super) fn arrived(&self) -> impl Iterator<Item = (u64, &Arrived)> + '_ {
+        self.arrived.iter().map(|(number, arrived)| (*number, arrived))
+    }
+
+    /// Keeps a content until it is taken.
+    pub(super) fn keep(&mut self, arrived: Arrived, changes: &mut Changes) -> u64 {
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        changes.put(format!("{RECORD}{number:016x}"), encode_secret(&arrived));
+        self.arrived.insert(number, arrived);
+        number
+    }
+
+    /// The application took it.
+    pub(super) fn taken(&mut self, number: u64, changes: &mut Changes) {
+        if self.arrived.remove(&number).is_some() {
+            changes.remove(format!("{RECORD}{number:016x}"));
+        }
+    }
+
+    /// Notes a message id; false when it was seen before from the same user.
+    pub(super) fn is_new(&mut self, user: &UserName, id: MessageId, now: u64, changes: &mut Changes) -> bool {
+        let entries = self.seen.entry(user.clone()).or_default();
+        if entries.iter().any(|(_, seen)| *seen == id) {
+            return false;
+        }
+        let old = |entries: &VecDeque<(u64, MessageId)>| {
+            entries
+                .front()
+                .is_some_and(|(at, _)| entries.len() >= SEEN_PER_USER || at.saturating_add(ENVELOPE_LIFE) < now)
+        };
+        while old(entries) {
+            if let Some((_, id)) = entries.pop_front() {
+                changes.remove(format!("{SEEN}{user}/{id}"));
+            }
+        }
+        entries.push_back((now, id));
+        changes.put(format!("{SEEN}{user}/{id}"), encode_secret(&(now, id)));
+        true
+    }
+
+    /// Keeps an envelope until a device list is known. False when there is no room; the relay keeps it then.
+    pub(super) fn wait(&mut self, waiting: Waiting, limits: &Limits) -> bool {
+        let bytes = self.waiting_bytes.saturating_add(waiting.envelope.len());
+        if self.waiting.len() >= limits.waiting_messages || bytes > limits.waiting_bytes {
+            return false;
+        }
+        self.waiting_bytes = bytes;
+        self.waiting.push_back(waiting);
+        true
+    }
+
+    /// Takes the envelopes that wait for a user's list.
+    pub(super) fn take_waiting(&mut self, user: &UserName) -> Vec<Waiting> {
+        let (taken, left): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(|waiting| waiting.user == *user);
+        self.waiting = left.into();
+        self.waiting_bytes = self.waiting.iter().map(|waiting| waiting.envelope.len()).sum();
+        taken
+    }
+
+    /// The users whose lists envelopes wait for.
+    pub(super) fn users_waited_for(&self) -> impl Iterator<Item = &UserName> + '_ {
+        self.waiting.iter().map(|waiting| &waiting.user)
+    }
+
+    /// The connection that brought these ended: the relay will bring them again.
+    pub(super) fn reset(&mut self, link: LinkId) {
+        self.waiting.retain(|waiting| waiting.source.link != link);
+        self.waiting_bytes = self.waiting.iter().map(|waiting| waiting.envelope.len()).sum();
+        self.acknowledge.retain(|(from, _)| *from != link);
+    }
+}

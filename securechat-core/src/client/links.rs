@@ -1,0 +1,441 @@
+//! A client's connections: one to its relay, some to peers. What comes in is routed, what is asked is matched to its answer.
+
+use super::Client;
+use crate::error::{ApiMisuse, Error, PeerMisbehaved};
+use crate::event::{Event, FileId, LinkId, RequestKind};
+use crate::identity::{Fingerprint, Identity, RelayAddress, SignedBundle, SignedDeviceList, UserName};
+use crate::limits::OPEN_REQUESTS;
+use crate::link::{Link, LinkConfig, LinkEvent, Purpose};
+use crate::session::PrekeyPublication;
+use crate::wire::{CloseCode, Received, Refusal, RefusalCode, Reply, Request};
+use std::collections::{BTreeMap, VecDeque};
+
+/// One connection.
+pub(super) struct Connection {
+    pub(super) link: Link,
+    pub(super) side: Side,
+    /// What the other side showed, once it is authenticated.
+    pub(super) remote: Option<SignedBundle>,
+    /// What was expected of the other side's identity.
+    expected: Option<Fingerprint>,
+    next_request: u32,
+    open: BTreeMap<u32, Asked>,
+    waiting: VecDeque<(Request, Asked)>,
+}
+
+/// What is at the other end.
+pub(super) enum Side {
+    /// The relay, by the `host:port` it was dialled at.
+    Relay { place: String, logged_in: bool, listed: bool },
+    /// Another client; its device once it is authenticated.
+    Peer { device: Option<(UserName, Identity)>, listed: bool },
+}
+
+/// What an answer is for.
+pub(super) enum Asked {
+    Account(RequestKind),
+    LogIn(RequestKind),
+    PublishBundle,
+    PublishPrekeys(Box<PrekeyPublication>),
+    PublishList(Box<SignedDeviceList>),
+    Propose,
+    Lists(UserName),
+    PeerLists(Vec<SignedDeviceList>),
+    Keys(UserName),
+    Users,
+    Presence,
+    Send(Vec<(u64, Identity)>),
+    Transient,
+    Acknowledge,
+    CreateBlob(FileId),
+    PutChunk(FileId, u32),
+    GetChunk(FileId, u32),
+    Done,
+}
+
+impl Connection {
+    fn new(link: Link, side: Side, expected: Option<Fingerprint>) -> Self {
+        Self { link, side, remote: None, expected, next_request: 0, open: BTreeMap::new(), waiting: VecDeque::new() }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<u64> {
+        self.link.poll_timeout()
+    }
+
+    /// Sends as many of the waiting requests as may be open at once.
+    fn flush(&mut self) -> Result<(), Error> {
+        while self.open.len() < OPEN_REQUESTS
+            && let Some((request, asked)) = self.waiting.pop_front()
+        {
+            self.next_request = self.next_request.checked_add(1).ok_or(PeerMisbehaved::CounterExhausted)?;
+            self.link.send(&request.encode(self.next_request)?)?;
+            self.open.insert(self.next_request, asked);
+        }
+        Ok(())
+    }
+}
+
+impl Client {
+    /// Begins a link to a relay. Its identity is expected to be the address's fingerprint, or else the one pinned for
+    /// that place before. Connect a byte stream to `host:port` and move its bytes.
+    ///
+    /// Fails with `WrongState` when there is a link to a relay already.
+    pub fn connect_relay(&mut self, relay: &RelayAddress, now: u64) -> Result<LinkId, Error> {
+        self.advance(now);
+        if self.links.values().any(|connection| matches!(connection.side, Side::Relay { .. })) {
+            return Err(ApiMisuse::WrongState.into());
+        }
+        let place = RelayAddress { fingerprint: None, ..relay.clone() }.to_string();
+        let pinned = self.account.relays.get(&place).copied();
+        let expected = relay.fingerprint.or(pinned);
+        let config = self.link_config(Purpose::Relay, expected, false);
+        let link = Link::initiator(config, self.fork_rng(), self.now)?;
+        let side = Side::Relay { place, logged_in: false, listed: false };
+        Ok(self.add_link(Connection::new(link, side, expected)))
+    }
+
+    /// Begins a link to a peer who listens. With a fingerprint only that identity is accepted without asking.
+    pub fn connect_peer(&mut self, expected: Option<Fingerprint>, now: u64) -> Result<LinkId, Error> {
+        self.advance(now);
+        self.ensure_list()?;
+        let config = self.link_config(Purpose::Peer, expected, true);
+        let link = Link::initiator(config, self.fork_rng(), self.now)?;
+        Ok(self.add_link(Connection::new(link, Side::Peer { device: None, listed: false }, expected)))
+    }
+
+    /// Takes the responder's part of a link that a peer began.
+    pub fn accept_peer(&mut self, now: u64) -> Result<LinkId, Error> {
+        self.advance(now);
+        self.ensure_list()?;
+        let config = self.link_config(Purpose::Peer, None, true);
+        let link = Link::responder(config, self.fork_rng(), self.now)?;
+        Ok(self.add_link(Connection::new(link, Side::Peer { device: None, listed: false }, None)))
+    }
+
+    fn link_config(&self, purpose: Purpose, pin: Option<Fingerprint>, with_identity: bool) -> LinkConfig {
+        let local = with_identity.then(|| self.local.clone());
+        let (policy, limits) = (self.config.policy.clone(), self.config.limits.clone());
+        LinkConfig { policy, limits, local, pin, ..LinkConfig::new(purpose) }
+    }
+
+    fn add_link(&mut self, connection: Connection) -> LinkId {
+        let id = LinkId(self.next_link);
+        self.next_link = self.next_link.wrapping_add(1);
+        self.links.insert(id, connection);
+        id
+    }
+
+    /// Bytes that came on a link, in any split. What is wrong with them ends the link and comes as `LinkClosed`.
+    pub fn handle_input(&mut self, link: LinkId, bytes: &[u8], now: u64) {
+        self.advance(now);
+        let Some(connection) = self.links.get_mut(&link) else { return };
+        let outcome = connection.link.handle_input(bytes, self.now);
+        let routed = self.route(link);
+        if let Err(error) = outcome.and(routed) {
+            self.drop_link(link, Some(error));
+        }
+        self.settle();
+    }
+
+    /// The bytes of a link have ended, or its connection broke.
+    pub fn handle_end(&mut self, link: LinkId, now: u64) {
+        self.advance(now);
+        let Some(connection) = self.links.get_mut(&link) else { return };
+        let error = connection.link.handle_end().err();
+        self.drop_link(link, error);
+        self.settle();
+    }
+
+    /// Closes a link in order: transmit what remains, then end the connection.
+    pub fn close_link(&mut self, link: LinkId, now: u64) {
+        self.advance(now);
+        if let Some(connection) = self.links.get_mut(&link) {
+            // A link that cannot close in order any more is over all the same.
+            let _ = connection.link.close(CloseCode::Done as u8);
+        }
+    }
+
+    /// Accepts what a link's other side showed in `Verify`, and pins it.
+    pub fn accept_link(&mut self, link: LinkId, fingerprint: &Fingerprint, now: u64) -> Result<(), Error> {
+        self.advance(now);
+        let connection = self.links.get_mut(&link).ok_or(ApiMisuse::NotConnected)?;
+        connection.link.accept(fingerprint, self.now)?;
+        if let Side::Relay { place, .. } = &connection.side {
+            self.account.relays.insert(place.clone(), *fingerprint);
+            self.save_account();
+        }
+        let routed = self.route(link);
+        if let Err(error) = routed {
+            self.drop_link(link, Some(error));
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// Refuses what a link's other side showed: the link ends.
+    pub fn refuse_link(&mut self, link: LinkId, now: u64) {
+        self.advance(now);
+        if let Some(connection) = self.links.get_mut(&link) {
+            connection.link.refuse();
+            self.drop_link(link, Some(PeerMisbehaved::IdentityMismatch.into()));
+        }
+        self.settle();
+    }
+
+    /// The link to a relay where this device is logged in and listed.
+    pub(super) fn relay(&self) -> Result<LinkId, ApiMisuse> {
+        let found = self.links.iter().find_map(|(id, connection)| match connection.side {
+            Side::Relay { logged_in: true, .. } => Some(*id),
+            _ => None,
+        });
+        found.ok_or(ApiMisuse::NotLoggedIn)
+    }
+
+    /// Whether this device is logged in with all rights.
+    pub(super) fn is_listed(&self) -> bool {
+        self.links
+            .values()
+            .any(|connection| matches!(connection.side, Side::Relay { logged_in: true, listed: true, .. }))
+    }
+
+    /// The open link to a relay, logged in or not.
+    pub(super) fn relay_link(&self) -> Result<LinkId, ApiMisuse> {
+        let found = self.links.iter().find_map(|(id, connection)| {
+            (matches!(connection.side, Side::Relay { .. }) && connection.link.is_open()).then_some(*id)
+        });
+        found.ok_or(ApiMisuse::NotConnected)
+    }
+
+    /// The open link to a peer's device.
+    pub(super) fn peer_link(&self, device: &Identity) -> Option<LinkId> {
+        self.links.iter().find_map(|(id, connection)| match &connection.side {
+            Side::Peer { device: Some((_, identity)), listed: true } if identity == device => Some(*id),
+            _ => None,
+        })
+    }
+
+    /// Queues a request on a link.
+    pub(super) fn ask(&mut self, link: LinkId, request: Request, asked: Asked) {
+        if let Some(connection) = self.links.get_mut(&link) {
+            connection.waiting.push_back((request, asked));
+        }
+    }
+
+    /// How many requests with envelopes are open or wait on a link.
+    pub(super) fn sends_open(&self, link: LinkId) -> usize {
+        let Some(connection) = self.links.get(&link) else { return 0 };
+        let asked = connection.open.values().chain(connection.waiting.iter().map(|(_, asked)| asked));
+        asked.filter(|asked| matches!(asked, Asked::Send(_))).count()
+    }
+
+    /// Sends what waits on every link.
+    pub(super) fn flush_links(&mut self) {
+        let mut failed = Vec::new();
+        for (id, connection) in &mut self.links {
+            if connection.link.is_open()
+                && let Err(error) = connection.flush()
+            {
+                failed.push((*id, error));
+            }
+        }
+        failed.into_iter().for_each(|(id, error)| self.drop_link(id, Some(error)));
+    }
+
+    pub(super) fn links_timeout(&mut self) {
+        let now = self.now;
+        let timed = self.links.iter_mut().map(|(id, connection)| (*id, connection.link.handle_timeout(now)));
+        let failed: Vec<_> = timed.filter_map(|(id, outcome)| outcome.err().map(|error| (id, error))).collect();
+        failed.into_iter().for_each(|(id, error)| self.drop_link(id, Some(error)));
+    }
+
+    /// A random generator for a link, seeded from this client's, so that a run replays from its seed.
+    fn fork_rng(&mut self) -> crate::crypto::Random {
+        crate::crypto::fork(&mut *self.rng)
+    }
+
+    fn route(&mut self, link: LinkId) -> Result<(), Error> {
+        while let Some(event) = self.links.get_mut(&link).and_then(|connection| connection.link.poll_event()) {
+            match event {
+                LinkEvent::Verify { bundle, .. } => self.verify(link, &bundle)?,
+                LinkEvent::Open { suite, remote, .. } => {
+                    if let Some(connection) = self.links.get_mut(&link) {
+                        connection.remote.clone_from(&remote);
+                    }
+                    let remote = remote.as_ref();
+                    let user = remote.and_then(|bundle| bundle.user().cloned());
+                    match self.links.get_mut(&link).map(|connection| &mut connection.side) {
+                        Some(Side::Relay { place, .. }) => {
+                            if let Some(bundle) = remote {
+                                let place = place.clone();
+                                if self.account.relays.insert(place, bundle.fingerprint()) != Some(bundle.fingerprint())
+                                {
+                                    self.save_account();
+                                }
+                            }
+                            self.tell(Event::LinkOpen { link, user: None, suite });
+                            self.log_in_by_key()?;
+                        }
+                        Some(Side::Peer { .. }) => {
+                            let bundle = remote.ok_or(PeerMisbehaved::BundleInconsistent)?.clone();
+                            self.peer_open(link, &bundle)?;
+                            self.tell(Event::LinkOpen { link, user, suite });
+                        }
+                        None => {}
+                    }
+                }
+                LinkEvent::Data(data) => self.receive(link, &data)?,
+                LinkEvent::Closed { code } => {
+                    self.drop_link(link, None);
+                    if code != CloseCode::Done as u8 {
+                        self.tell(Event::ClosedByPeer { link, code: CloseCode::from_number(code) });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An identity that is not the pinned one: the application decides, unless it is a known contact's device.
+    fn verify(&mut self, link: LinkId, bundle: &SignedBundle) -> Result<(), Error> {
+        let Some(connection) = self.links.get_mut(&link) else { return Ok(()) };
+        let fingerprint = bundle.fingerprint();
+        let peer = matches!(connection.side, Side::Peer { .. });
+        if peer && connection.expected.is_none() && self.is_contact(bundle) {
+            let now = self.now;
+            let connection = self.links.get_mut(&link).ok_or(ApiMisuse::NotConnected)?;
+            return connection.link.accept(&fingerprint, now);
+        }
+        let expected = self.links.get(&link).and_then(|connection| connection.expected);
+        self.tell(Event::Verify { link, user: bundle.user().cloned(), fingerprint, expected });
+        Ok(())
+    }
+
+    /// One message of the other side.
+    fn receive(&mut self, link: LinkId, data: &[u8]) -> Result<(), Error> {
+        let is_relay = self.links.get(&link).is_some_and(|connection| matches!(connection.side, Side::Relay { .. }));
+        match Received::decode(data)? {
+            Received::Push(push) if is_relay => self.pushed(link, push),
+            Received::Request(id, request) if !is_relay => self.peer_asked(link, id, request),
+            Received::Unknown { id, kind } if !is_relay && id != 0 && kind < 0x8000 => {
+                self.refuse(link, id, RefusalCode::UnknownRequest)
+            }
+            Received::Reply(id, reply) => {
+                let asked = self.answered(link, id)?;
+                self.replied(link, asked, reply)
+            }
+            Received::Refused(id, refusal) => {
+                let asked = self.answered(link, id)?;
+                self.refused(link, asked, refusal);
+                Ok(())
+            }
+            // A push of a kind that this version does not know is no fault.
+            Received::Unknown { id: 0, .. } => Ok(()),
+            _ => Err(PeerMisbehaved::UnexpectedReply.into()),
+        }
+    }
+
+    fn answered(&mut self, link: LinkId, id: u32) -> Result<Asked, Error> {
+        let asked = self.links.get_mut(&link).and_then(|connection| connection.open.remove(&id));
+        Ok(asked.ok_or(PeerMisbehaved::UnexpectedReply)?)
+    }
+
+    fn replied(&mut self, link: LinkId, asked: Asked, reply: Reply) -> Result<(), Error> {
+        match (asked, reply) {
+            (Asked::LogIn(_), Reply::Register(state) | Reply::LogIn(state) | Reply::LogInDevice(state)) => {
+                self.logged_in(link, &state)
+            }
+            (Asked::Account(kind), Reply::Enter(_) | Reply::ChangePassword(_) | Reply::ConfirmCode(_)) => {
+                self.tell(Event::Done { request: kind });
+                Ok(())
+            }
+            (Asked::Account(_), Reply::SetUpCode(code)) => {
+                self.tell(Event::CodeSecret { secret: code.secret.as_bytes().to_vec() });
+                Ok(())
+            }
+            (Asked::PublishBundle, Reply::PublishBundle(_)) => {
+                self.bundle_published();
+                Ok(())
+            }
+            (Asked::PublishPrekeys(publication), Reply::PublishPrekeys(stock)) => {
+                self.prekeys_published(&publication, stock);
+                Ok(())
+            }
+            (Asked::PublishList(list), Reply::PublishList(_)) => self.list_published(*list),
+            (Asked::Propose, Reply::ProposeList(_)) => Ok(()),
+            (Asked::PeerLists(lists), Reply::FetchLists(page)) => self.peer_lists_came(link, lists, &page),
+            (Asked::Lists(user), Reply::FetchLists(page)) => {
+                if self.lists_came(&user, &page).is_err() {
+                    self.lookup_failed(&user, None);
+                }
+                Ok(())
+            }
+            (Asked::Keys(user), Reply::FetchKeys(keys)) => self.keys_came(&user, &keys),
+            (Asked::Users, Reply::Users(page)) => self.users_came(page),
+            (Asked::Presence, Reply::SetPresence(_)) => Ok(()),
+            (Asked::Send(copies), Reply::Send(sent)) => self.sent(&copies, &sent),
+            (Asked::Transient, Reply::Send(_)) | (Asked::Acknowledge, Reply::Acknowledge(_)) => Ok(()),
+            (Asked::CreateBlob(file), Reply::CreateBlob(_)) => {
+                self.blob_created(&file);
+                Ok(())
+            }
+            (Asked::PutChunk(file, index), Reply::PutChunk(_)) => {
+                self.chunk_put(&file, index);
+                Ok(())
+            }
+            (Asked::GetChunk(file, index), Reply::GetChunk(chunk)) => {
+                self.chunk_came(&file, index, &chunk.chunk);
+                Ok(())
+            }
+            (Asked::Done, Reply::DeleteBlob(_) | Reply::Ping(_)) => Ok(()),
+            _ => Err(PeerMisbehaved::UnexpectedReply.into()),
+        }
+    }
+
+    fn refused(&mut self, link: LinkId, asked: Asked, refusal: Refusal) {
+        match asked {
+            Asked::Account(kind) => self.tell_refused(kind, refusal),
+            Asked::LogIn(kind) => self.log_in_refused(link, kind, refusal),
+            Asked::PublishBundle | Asked::PublishPrekeys(_) => self.publishing_refused(refusal),
+            Asked::PublishList(_) | Asked::Propose => self.list_refused(refusal),
+            Asked::Lists(user) | Asked::Keys(user) => {
+                self.lookup_failed(&user, Some(refusal));
+            }
+            Asked::Users => self.tell_refused(RequestKind::Users, refusal),
+            Asked::Presence => self.tell_refused(RequestKind::Presence, refusal),
+            Asked::Send(copies) => self.send_refused(&copies, refusal),
+            Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Done => {}
+            Asked::CreateBlob(file) => self.upload_refused(&file, None, refusal),
+            Asked::PutChunk(file, index) => self.upload_refused(&file, Some(index), refusal),
+            Asked::GetChunk(file, index) => self.chunk_refused(&file, index, refusal),
+        }
+    }
+
+    /// A link is over. What was asked on it and not answered waits for the next one.
+    pub(super) fn drop_link(&mut self, link: LinkId, error: Option<Error>) {
+        let Some(connection) = self.links.remove(&link) else { return };
+        let unanswered = connection.open.into_values().chain(connection.waiting.into_iter().map(|(_, asked)| asked));
+        for asked in unanswered.collect::<Vec<_>>() {
+            match asked {
+                Asked::Send(copies) => {
+                    copies.iter().for_each(|(number, device)| self.outbox.in_flight(*number, device, false));
+                }
+                Asked::Acknowledge => {}
+                Asked::CreateBlob(file) => self.blob_unsettled(&file),
+                Asked::PutChunk(file, index) => self.chunk_unsettled(&file, index),
+                Asked::GetChunk(file, index) => self.chunk_unanswered(&file, index),
+                _ => {}
+            }
+        }
+        if matches!(connection.side, Side::Relay { .. }) {
+            self.reset_lookups();
+            self.reset_publishing();
+        }
+        self.inbox.reset(link);
+        self.closing.insert(link, connection.link);
+        self.tell(Event::LinkClosed { link, error });
+    }
+
+    pub(super) fn tell_refused(&mut self, request: RequestKind, refusal: Refusal) {
+        self.tell(Event::Refused { request, code: refusal.code, retry_after: refusal.retry_after });
+    }
+}

@@ -1,0 +1,306 @@
+//! Messages in: envelopes opened, contents sorted, what the application should see kept until it took it.
+
+use super::contacts::Contacts;
+use super::inbox::{Arrived, Waiting};
+use super::links::Asked;
+use super::{Client, Queued};
+use crate::content::{Body, Content, Conversation, MessageId, ReceiptKind};
+use crate::error::PeerMisbehaved;
+use crate::event::{Event, LinkId, Message, MessageBody};
+use crate::file::safe_name;
+use crate::identity::{Identity, SignedBundle, SignedPrekey, Trust, UserName};
+use crate::limits::{REPAIRS_PER_DEVICE, REPAIRS_WAITING};
+use crate::session::{OpenError, Opened};
+use crate::wire::{self, Acknowledge, Deliver, ENVELOPES_PER_ACKNOWLEDGE, EnvelopeRef, Request};
+use std::collections::BTreeMap;
+
+/// What became of an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is done with, whether it opened or not: acknowledge it.
+    Done,
+    /// It is kept until its sender's device list is known.
+    Waits,
+    /// There was no room to keep it; it has to come again.
+    NoRoom,
+}
+
+/// Where an envelope came from: its link and the relay's word on its sender, good for finding keys only (L9).
+pub(super) struct Source {
+    pub(super) link: LinkId,
+    pub(super) reference: EnvelopeRef,
+    pub(super) claimed: UserName,
+}
+
+impl Client {
+    /// An envelope from the relay. One that is kept for later is not acknowledged: the relay has it still.
+    pub(super) fn delivered(&mut self, link: LinkId, deliver: Deliver) {
+        let reference = EnvelopeRef { sender: deliver.sender, id: deliver.id };
+        let source = Source { link, reference, claimed: deliver.user };
+        let taken = self.take_envelope(source, &deliver.envelope, true);
+        if taken == Taken::Done && !deliver.transient {
+            self.inbox.acknowledge.push((link, reference));
+        }
+    }
+
+    /// Opens an envelope. `may_wait` says whether an unknown sender may be looked up first.
+    pub(super) fn take_envelope(&mut self, source: Source, envelope: &[u8], may_wait: bool) -> Taken {
+        let local = self.local.clone();
+        let contacts = &self.contacts;
+        let check = |bundle: &SignedBundle| contacts.check_sender(bundle);
+        match self.sessions.open(&local, envelope, &check, self.now, &mut *self.rng) {
+            Ok(opened) => self.opened(opened),
+            Err(OpenError::Replay) => {}
+            Err(OpenError::UnknownSender(bundle)) if may_wait => {
+                let Some(user) = bundle.user().cloned() else { return Taken::Done };
+                let waiting = Waiting { source, envelope: envelope.to_vec(), user };
+                let kept = self.inbox.wait(waiting, &self.config.limits);
+                return if kept { Taken::Waits } else { Taken::NoRoom };
+            }
+            Err(OpenError::Fork { sender }) => {
+                let user = self.contacts.user_of(&sender).cloned();
+                self.tell(Event::Fork { user });
+                self.repair(&source, Some(sender));
+            }
+            Err(OpenError::UnknownSender(_)) => self.unopened(&source, None),
+            Err(OpenError::Unopened { sender, .. }) => self.unopened(&source, sender),
+        }
+        Taken::Done
+    }
+
+    fn unopened(&mut self, source: &Source, sender: Option<Identity>) {
+        self.tell(Event::Unopened { claimed: source.claimed.clone() });
+        self.repair(source, sender);
+    }
+
+    /// S8 and S9: a new session to the sender, and a request for the message in it. At most one an hour and device; the
+    /// session rules see to that.
+    fn repair(&mut self, source: &Source, sender: Option<Identity>) {
+        let device = sender.unwrap_or(source.reference.sender);
+        let room = self.repairs.len() < REPAIRS_WAITING || self.repairs.contains_key(&device);
+        if device == self.identity() || !room {
+            return;
+        }
+        let repair = self.repairs.entry(device).or_insert_with(|| (source.claimed.clone(), Vec::new()));
+        if repair.1.len() < REPAIRS_PER_DEVICE {
+            repair.1.push(source.reference.id.0);
+        }
+    }
+
+    /// The bundle of a device came whose messages did not open: the replacement is opened and the messages asked for.
+    /// False when nothing was to be repaired, or could be.
+    pub(super) fn repair_with(
+        &mut self,
+        user: &UserName,
+        bundle: &SignedBundle,
+        one_time: Option<&SignedPrekey>,
+    ) -> bool {
+        let device = bundle.identity();
+        let may = self.contacts.pin(user).is_some_and(|pin| pin.check_send().is_ok() && pin.contains(&device));
+        let Some((_, envelopes)) = self.repairs.remove(&device) else { return false };
+        // Too soon for another replacement: the session there is has to do, when there is one.
+        if !may || (self.open_session(bundle, one_time, true).is_err() && !self.sessions.can_send(&device)) {
+            return false;
+        }
+        for envelope in envelopes {
+            // A full queue loses the question; the sender's own repetition is not affected.
+            let _ = self.queue_untracked(user, &Body::Resend { envelope }, Some(device));
+        }
+        true
+    }
+
+    /// Nobody could be found to repair with: the messages that did not open are given up.
+    pub(super) fn drop_repairs(&mut self, user: &UserName) {
+        let contacts = &self.contacts;
+        self.repairs.retain(|device, (claimed, _)| contacts.user_of(device).unwrap_or(claimed) != user);
+    }
+
+    /// A session message opened: its content is sorted by its kind.
+    fn opened(&mut self, opened: Opened) {
+        let device = opened.sender;
+        let Some(user) = self.contacts.user_of(&device).cloned() else { return };
+        if let Some(bundle) = &opened.bundle {
+            // An older bundle than the newest seen is what a delayed message has; the pin stays as it is.
+            let _ = self.bundle_came(&user, bundle);
+        }
+        let Ok(content) = Content::decode(&opened.content) else {
+            self.tell(Event::Unopened { claimed: user });
+            return;
+        };
+        let arrived = |content| Arrived { user: user.clone(), device, content };
+        match &content.body {
+            Body::Receipt { kind, ids } => self.receipt(&user, &device, *kind, ids),
+            Body::Typing { active } => self.tell(Event::Typing { user, active: *active }),
+            Body::Resend { envelope } => self.resend(envelope, &device),
+            Body::DeviceList { list, yours } => {
+                // A list that does not follow is told by the pin; anything else that is wrong with it changes nothing.
+                let _ = self.lists_told(&user, list, yours);
+            }
+            Body::FileComplete { file, root } => {
+                self.file_complete(&device, file, root);
+                self.receipt_due(&user, &device, content.id);
+            }
+            Body::Sent { content: inner, .. } => {
+                if user != self.config.user {
+                    return;
+                }
+                let Ok(inner) = Content::decode(inner) else { return };
+                if self.inbox.is_new(&user, inner.id, self.now, &mut self.changes) {
+                    self.keep(arrived(opened.content));
+                }
+                self.receipt_due(&user, &device, inner.id);
+            }
+            body => {
+                if self.inbox.is_new(&user, content.id, self.now, &mut self.changes) {
+                    if let Body::FileOffer(offer) = body {
+                        self.file_offered(&user, &device, offer);
+                    }
+                    self.keep(arrived(opened.content));
+                }
+                self.receipt_due(&user, &device, content.id);
+            }
+        }
+    }
+
+    fn receipt_due(&mut self, user: &UserName, device: &Identity, id: MessageId) {
+        self.inbox.receipts.entry((user.clone(), *device)).or_default().push(id);
+    }
+
+    fn receipt(&mut self, user: &UserName, device: &Identity, kind: ReceiptKind, ids: &[MessageId]) {
+        let mut news = Vec::new();
+        for id in ids {
+            let number = self.outbox.number_of(id);
+            let theirs =
+                number.and_then(|number| self.outbox.message(number)).is_none_or(|message| message.to == *user);
+            if self.outbox.delivered(id, device, &mut self.changes) || (kind == ReceiptKind::Read && theirs) {
+                news.push(*id);
+            }
+        }
+        if news.is_empty() || *user == self.config.user {
+            return;
+        }
+        self.tell(match kind {
+            ReceiptKind::Delivered => Event::Delivered { user: user.clone(), ids: news },
+            ReceiptKind::Read => Event::Read { user: user.clone(), ids: news },
+        });
+    }
+
+    fn resend(&mut self, envelope: &[u8; 16], device: &Identity) {
+        let id = self.random_id();
+        self.outbox.resend(envelope, device, id, self.now, &mut self.changes);
+    }
+
+    /// Keeps what arrived and queues the event for it.
+    fn keep(&mut self, arrived: Arrived) {
+        let event = present(&self.contacts, &arrived);
+        let number = self.inbox.keep(arrived, &mut self.changes);
+        match event {
+            Some(event) => self.events.push_back(Queued { event, record: Some(number) }),
+            None => self.inbox.taken(number, &mut self.changes),
+        }
+    }
+
+    /// After a restore: what the application had not taken comes again.
+    pub(super) fn present_inbox(&mut self) {
+        for (number, arrived) in self.inbox.arrived() {
+            if let Some(event) = present(&self.contacts, arrived) {
+                self.events.push_back(Queued { event, record: Some(number) });
+            }
+        }
+    }
+
+    /// A user's device list is known now: what waited for it is opened, or given up.
+    pub(super) fn retry_waiting(&mut self, user: &UserName) {
+        for Waiting { source, envelope, .. } in self.inbox.take_waiting(user) {
+            let (link, reference) = (source.link, source.reference);
+            self.take_envelope(source, &envelope, false);
+            self.inbox.acknowledge.push((link, reference));
+        }
+    }
+
+    /// The user does not exist: what claims to come from there is given up.
+    pub(super) fn drop_waiting(&mut self, user: &UserName) {
+        for waiting in self.inbox.take_waiting(user) {
+            self.tell(Event::Unopened { claimed: waiting.source.claimed });
+            self.inbox.acknowledge.push((waiting.source.link, waiting.source.reference));
+        }
+    }
+
+    /// Tells the relay what arrived. It leaves only after the state was saved.
+    pub(super) fn acknowledge_opened(&mut self) {
+        let mut by_link: BTreeMap<LinkId, Vec<EnvelopeRef>> = BTreeMap::new();
+        for (link, reference) in core::mem::take(&mut self.inbox.acknowledge) {
+            by_link.entry(link).or_default().push(reference);
+        }
+        for (link, references) in by_link {
+            for some in references.chunks(ENVELOPES_PER_ACKNOWLEDGE) {
+                let envelopes = some.to_vec();
+                self.ask(link, Request::Acknowledge(Acknowledge { envelopes }), Asked::Acknowledge);
+            }
+        }
+    }
+
+    /// Envelopes that a peer sends over its own link: each is taken now, or has to come again.
+    pub(super) fn peer_sent(&mut self, link: LinkId, send: &wire::Send) -> Result<wire::Sent, PeerMisbehaved> {
+        let (user, device) = self.peer_device(link).ok_or(PeerMisbehaved::UnexpectedRecord)?;
+        let own = self.identity();
+        let epoch = self.account.list().map_or(0, |list| list.epoch());
+        let mut results = Vec::with_capacity(send.items.len());
+        for item in &send.items {
+            let wire::Recipient::Device(recipient) = &item.recipient;
+            let outcome = if *recipient != own {
+                wire::SendOutcome::Unknown
+            } else {
+                let reference = EnvelopeRef { sender: device, id: item.id };
+                let source = Source { link, reference, claimed: user.clone() };
+                match self.take_envelope(source, &item.envelope, false) {
+                    Taken::Done => wire::SendOutcome::Taken,
+                    Taken::Waits | Taken::NoRoom => wire::SendOutcome::Full,
+                }
+            };
+            results.push(wire::SendResult { outcome, epoch });
+        }
+        Ok(wire::Sent { results })
+    }
+}
+
+/// The event for a content that arrived. `None` for what nobody is to see.
+fn present(contacts: &Contacts, arrived: &Arrived) -> Option<Event> {
+    let content = Content::decode(&arrived.content).ok()?;
+    let trust = match contacts.pin(&arrived.user) {
+        Some(pin) if pin.contains(&arrived.device) => pin.trust(),
+        _ => Trust::Violation,
+    };
+    let (from, device) = (&arrived.user, &arrived.device);
+    match content.body {
+        Body::FileOffer(offer) => Some(Event::FileOffered {
+            from: from.clone(),
+            trust,
+            file: offer.id,
+            id: content.id,
+            name: safe_name(&offer.name),
+            size: offer.size,
+            media_type: offer.media_type,
+        }),
+        Body::Sent { to: Conversation::User(to), content } => {
+            let message = message(from, device, trust, Content::decode(&content).ok()?)?;
+            Some(Event::SentCopy { to, message })
+        }
+        _ => Some(Event::Message(message(from, device, trust, content)?)),
+    }
+}
+
+fn message(from: &UserName, device: &Identity, trust: Trust, content: Content) -> Option<Message> {
+    let body = match content.body {
+        Body::Text { text } => MessageBody::Text(text),
+        Body::Edit { target, text } => MessageBody::Edit { id: target, text },
+        Body::Delete { target } => MessageBody::Delete { id: target },
+        Body::Reaction { target, reaction, removed } => MessageBody::Reaction { id: target, reaction, removed },
+        Body::Profile { name } => MessageBody::Profile { name },
+        Body::FileOffer(offer) => MessageBody::File { name: safe_name(&offer.name), size: offer.size },
+        Body::Application { kind, bytes } | Body::Unknown { kind, bytes } => MessageBody::Other { kind, bytes },
+        _ => return None,
+    };
+    let (id, sent_at, expiry) = (content.id, content.sent_at, content.expiry);
+    Some(Message { id, from: from.clone(), device: *device, trust, sent_at, expiry, body })
+}

@@ -1,0 +1,342 @@
+//! Messages out: written by the application, sealed for every device, given to the relay or to the device itself.
+
+use super::Client;
+use super::links::Asked;
+use super::outbox::{Outgoing, Stage};
+use crate::content::{Body, Content, Conversation, MessageId, ReceiptKind};
+use crate::error::{ApiMisuse, Error, InvalidMessage};
+use crate::event::{Event, LinkId, RequestKind};
+use crate::identity::{Identity, Pin, UserName};
+use crate::limits::ENVELOPES_PER_SEND;
+use crate::wire::{self, Bytes, EnvelopeId, Recipient, Refusal, RefusalCode, Request, SendItem, SendOutcome};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Requests with envelopes that are open on a link at once.
+const SENDS_AT_ONCE: usize = 4;
+/// What an envelope costs in a request beside its own bytes: id, recipient, flags and lengths.
+const ITEM_OVERHEAD: usize = 64;
+/// How long to wait after the relay refused to take an envelope, in milliseconds.
+const RETRY_AFTER: u64 = 30_000;
+
+impl Client {
+    /// Sends a text of at most 16 KiB. It waits where there is no connection.
+    ///
+    /// Fails with `TooLarge`, `Violation` (the user's keys changed and were not accepted), or `Busy` (the queue is full).
+    pub fn send_text(&mut self, to: &UserName, text: &str, now: u64) -> Result<MessageId, Error> {
+        self.send(to, &Body::Text { text: text.to_owned() }, now)
+    }
+
+    /// Replaces the text of an earlier message of this user.
+    pub fn send_edit(&mut self, to: &UserName, target: MessageId, text: &str, now: u64) -> Result<MessageId, Error> {
+        self.send(to, &Body::Edit { target, text: text.to_owned() }, now)
+    }
+
+    /// Takes an earlier message of this user back.
+    pub fn send_delete(&mut self, to: &UserName, target: MessageId, now: u64) -> Result<MessageId, Error> {
+        self.send(to, &Body::Delete { target }, now)
+    }
+
+    /// Reacts to a message, or takes a reaction back.
+    pub fn send_reaction(
+        &mut self,
+        to: &UserName,
+        target: MessageId,
+        reaction: &str,
+        removed: bool,
+        now: u64,
+    ) -> Result<MessageId, Error> {
+        self.send(to, &Body::Reaction { target, reaction: reaction.to_owned(), removed }, now)
+    }
+
+    /// Tells a user by which name to show this one.
+    pub fn send_profile(&mut self, to: &UserName, name: &str, now: u64) -> Result<MessageId, Error> {
+        self.send(to, &Body::Profile { name: name.to_owned() }, now)
+    }
+
+    /// Sends a message of the application's own kind, 0x8000 or above.
+    pub fn send_application(&mut self, to: &UserName, kind: u16, bytes: &[u8], now: u64) -> Result<MessageId, Error> {
+        self.send(to, &Body::Application { kind, bytes: bytes.to_vec() }, now)
+    }
+
+    /// Tells who is there now that this user types, or stopped. It is never stored: who is away misses it.
+    ///
+    /// Does nothing where no session is open yet. Fails with `Violation`.
+    pub fn send_typing(&mut self, to: &UserName, active: bool, now: u64) -> Result<(), Error> {
+        self.advance(now);
+        let Some(pin) = self.contacts.pin(to) else { return Ok(()) };
+        pin.check_send()?;
+        let devices = pin.identities().to_vec();
+        let id = self.message_id();
+        let content = Content { id, sent_at: self.now, expiry: 0, body: Body::Typing { active } }.encode()?;
+        for device in devices {
+            let Some(link) = self.route_to(&device) else { continue };
+            let rng = &mut *self.rng;
+            let sealed = self.sessions.seal(&device, &content, true, rng);
+            // No session, or too many transient messages in a row: it is only a typing notice.
+            let Ok(envelope) = sealed else { continue };
+            let item = SendItem {
+                id: EnvelopeId(self.random_id()),
+                recipient: Recipient::Device(device),
+                transient: true,
+                envelope: Bytes::from(envelope),
+            };
+            self.ask(link, Request::Send(wire::Send { items: vec![item] }), Asked::Transient);
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// Tells a user that messages were shown.
+    pub fn mark_read(&mut self, from: &UserName, ids: &[MessageId], now: u64) -> Result<(), Error> {
+        self.advance(now);
+        for some in ids.chunks(crate::limits::RECEIPT_IDS) {
+            self.queue_untracked(from, &Body::Receipt { kind: ReceiptKind::Read, ids: some.to_vec() }, None)?;
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// How many messages wait to be taken by a relay or a peer.
+    pub fn unsent(&self) -> usize {
+        self.outbox.unsent()
+    }
+
+    /// Queues a message for all devices of a user, with a copy for this user's own (S11), and moves it as far as it goes.
+    pub(super) fn send(&mut self, to: &UserName, body: &Body, now: u64) -> Result<MessageId, Error> {
+        self.advance(now);
+        if let Some(pin) = self.contacts.pin(to) {
+            pin.check_send()?;
+        }
+        if *to == self.config.user {
+            return Err(ApiMisuse::UnknownUser.into());
+        }
+        let id = self.message_id();
+        let content = encode(id, self.now, body)?;
+        let copy = Body::Sent { to: Conversation::User(to.clone()), content: content.clone() };
+        let copy = encode(self.message_id(), self.now, &copy)?;
+        self.queue(Outgoing::new(id, to.clone(), self.now, content, Some(copy)))?;
+        self.settle();
+        Ok(id)
+    }
+
+    /// Queues what nobody asks for again: receipts, answers, lists. `only` names the one device it is for.
+    pub(super) fn queue_untracked(&mut self, to: &UserName, body: &Body, only: Option<Identity>) -> Result<(), Error> {
+        let id = self.message_id();
+        let content = encode(id, self.now, body)?;
+        let message = Outgoing { tracked: false, only, ..Outgoing::new(id, to.clone(), self.now, content, None) };
+        self.queue(message)
+    }
+
+    /// Queues a message as it is.
+    pub(super) fn queue(&mut self, message: Outgoing) -> Result<(), Error> {
+        self.outbox.push(message, self.config.limits.outgoing, &mut self.changes)?;
+        Ok(())
+    }
+
+    /// Delivery receipts that came together leave together.
+    pub(super) fn flush_receipts(&mut self) {
+        for ((user, device), ids) in core::mem::take(&mut self.inbox.receipts) {
+            for some in ids.chunks(crate::limits::RECEIPT_IDS) {
+                // A full queue loses a receipt, and no message.
+                let receipt = Body::Receipt { kind: ReceiptKind::Delivered, ids: some.to_vec() };
+                let _ = self.queue_untracked(&user, &receipt, Some(device));
+            }
+        }
+    }
+
+    /// The users whose device lists or keys messages wait for.
+    pub(super) fn users_in_need(&self) -> BTreeSet<UserName> {
+        let mut users: BTreeSet<UserName> = self.inbox.users_waited_for().cloned().collect();
+        for message in self.outbox.to_seal().into_iter().filter_map(|number| self.outbox.message(number)) {
+            let pin = self.contacts.pin(&message.to);
+            if pin.is_some_and(|pin| pin.check_send().is_err()) {
+                continue;
+            }
+            let lacks = pin.is_none_or(|pin| pin.epoch() < message.epoch || !self.can_reach_all(pin.identities()));
+            if lacks {
+                users.insert(message.to.clone());
+            }
+            if message.copy.is_some() && !self.can_reach_all(&self.other_devices()) {
+                users.insert(self.config.user.clone());
+            }
+        }
+        let repairs =
+            self.repairs.iter().map(|(device, (claimed, _))| self.contacts.user_of(device).unwrap_or(claimed));
+        users.extend(repairs.cloned());
+        users
+    }
+
+    fn can_reach_all(&self, devices: &[Identity]) -> bool {
+        let own = self.identity();
+        devices.iter().all(|device| *device == own || self.sessions.can_send(device))
+    }
+
+    /// The devices of a user without a session, when messages wait for them.
+    pub(super) fn devices_in_need(&self, user: &UserName) -> Vec<Identity> {
+        let own = *user == self.config.user;
+        let waits = if own { self.outbox.waits_for_copies() } else { self.outbox.waits_for(user) };
+        let Some(pin) = self.contacts.pin(user).filter(|pin| pin.check_send().is_ok()) else { return Vec::new() };
+        let devices = if own { self.other_devices() } else { pin.identities().to_vec() };
+        let needs = |device: &Identity| self.repairs.contains_key(device) || (waits && !self.sessions.can_send(device));
+        devices.into_iter().filter(needs).collect()
+    }
+
+    /// Seals what can be sealed, in the order in which it was written.
+    pub(super) fn seal_waiting(&mut self) {
+        let own = self.other_devices();
+        for number in self.outbox.to_seal() {
+            let Some(message) = self.outbox.message(number) else { continue };
+            let to = message.to.clone();
+            let needed = message.epoch;
+            let Some(pin) = self.contacts.pin(&to).filter(|pin| pin.check_send().is_ok()) else { continue };
+            let (theirs, epoch) = (pin.identities().to_vec(), pin.epoch());
+            let rng = &mut *self.rng;
+            self.outbox.reconcile(number, &theirs, &own, || {
+                let mut id = [0; 16];
+                rng.fill_bytes(&mut id);
+                id
+            });
+            let mut complete = epoch >= needed;
+            for (device, own) in self.outbox.unsealed(number) {
+                if !self.seal_copy(number, &device, own) {
+                    complete = false;
+                }
+            }
+            if complete {
+                self.outbox.is_sealed(number);
+            }
+            self.outbox.save(number, &mut self.changes);
+            self.announce(number);
+        }
+    }
+
+    /// Seals one copy; false when there is no session for it.
+    fn seal_copy(&mut self, number: u64, device: &Identity, own: bool) -> bool {
+        let Some(message) = self.outbox.message(number) else { return true };
+        let content = if own { message.copy.as_ref() } else { Some(&message.content) };
+        let Some(content) = content else { return true };
+        let rng = &mut *self.rng;
+        match self.sessions.seal(device, content, false, rng) {
+            Ok(envelope) => self.outbox.sealed(number, device, envelope),
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Asks the relay, or the devices themselves, to take sealed envelopes.
+    pub(super) fn send_sealed(&mut self) {
+        let mut batches: BTreeMap<LinkId, Vec<(u64, Identity)>> = BTreeMap::new();
+        let mut sizes: BTreeMap<LinkId, usize> = BTreeMap::new();
+        let ready: Vec<_> = self.outbox.to_send().take(SENDS_AT_ONCE * ENVELOPES_PER_SEND).collect();
+        for (number, device) in ready {
+            let Some(link) = self.route_to(&device) else { continue };
+            let Some((_, envelope)) = self.outbox.envelope(number, &device) else { continue };
+            let size = envelope.len() + ITEM_OVERHEAD;
+            let batch = batches.entry(link).or_default();
+            let total = sizes.entry(link).or_default();
+            if batch.len() == ENVELOPES_PER_SEND || (*total + size > wire::BODY_MAX && !batch.is_empty()) {
+                let full = core::mem::take(batch);
+                *total = 0;
+                self.send_batch(link, full);
+            }
+            if self.sends_open(link) >= SENDS_AT_ONCE {
+                break;
+            }
+            *sizes.entry(link).or_default() += size;
+            batches.entry(link).or_default().push((number, device));
+        }
+        for (link, batch) in batches {
+            if self.sends_open(link) < SENDS_AT_ONCE {
+                self.send_batch(link, batch);
+            }
+        }
+    }
+
+    fn send_batch(&mut self, link: LinkId, copies: Vec<(u64, Identity)>) {
+        let item = |(number, device): &(u64, Identity)| {
+            let (id, envelope) = self.outbox.envelope(*number, device)?;
+            let recipient = Recipient::Device(*device);
+            Some(SendItem { id: EnvelopeId(id), recipient, transient: false, envelope: Bytes::from(envelope) })
+        };
+        let items: Vec<SendItem> = copies.iter().filter_map(item).collect();
+        if items.is_empty() {
+            return;
+        }
+        copies.iter().for_each(|(number, device)| self.outbox.in_flight(*number, device, true));
+        self.ask(link, Request::Send(wire::Send { items }), Asked::Send(copies));
+    }
+
+    /// The link that leads to a device: its own when there is one, or else the relay's.
+    pub(super) fn route_to(&self, device: &Identity) -> Option<LinkId> {
+        let relay = || self.relay().ok().filter(|_| self.is_listed() && self.now >= self.send_rest);
+        self.peer_link(device).or_else(relay)
+    }
+
+    /// What became of envelopes.
+    pub(super) fn sent(&mut self, copies: &[(u64, Identity)], sent: &wire::Sent) -> Result<(), Error> {
+        if copies.len() != sent.results.len() {
+            return Err(InvalidMessage::OutOfBounds.into());
+        }
+        for ((number, device), result) in copies.iter().zip(&sent.results) {
+            match result.outcome {
+                SendOutcome::Taken => self.outbox.settle(*number, device, Stage::Accepted),
+                SendOutcome::Unknown => self.outbox.settle(*number, device, Stage::Dropped),
+                SendOutcome::Full => {
+                    self.outbox.in_flight(*number, device, false);
+                    self.send_rest = self.now.saturating_add(RETRY_AFTER);
+                }
+            }
+            self.epoch_reported(*number, device, result.epoch);
+            self.announce(*number);
+            self.outbox.save(*number, &mut self.changes);
+        }
+        Ok(())
+    }
+
+    /// L3: a newer device list than the one that was sealed for.
+    fn epoch_reported(&mut self, number: u64, device: &Identity, epoch: u64) {
+        let Some(user) = self.contacts.user_of(device).cloned() else { return };
+        let known = self.contacts.pin(&user).map_or(0, Pin::epoch);
+        if epoch <= known {
+            return;
+        }
+        if self.outbox.message(number).is_some_and(|message| message.to == user) {
+            self.outbox.report_epoch(number, epoch);
+        } else {
+            self.look_up_own();
+        }
+    }
+
+    pub(super) fn send_refused(&mut self, copies: &[(u64, Identity)], refusal: Refusal) {
+        if matches!(refusal.code, RefusalCode::TooLarge | RefusalCode::Malformed) {
+            // It would be refused for ever: the message is given up, and its writer told.
+            for (number, device) in copies {
+                self.outbox.settle(*number, device, Stage::Dropped);
+                self.fail_message(*number, ApiMisuse::TooLarge.into());
+            }
+        } else {
+            copies.iter().for_each(|(number, device)| self.outbox.in_flight(*number, device, false));
+            let wait = u64::from(refusal.retry_after).saturating_mul(1_000).max(1_000);
+            self.send_rest = self.now.saturating_add(wait);
+        }
+        self.tell_refused(RequestKind::Send, refusal);
+    }
+
+    fn announce(&mut self, number: u64) {
+        if let Some(id) = self.outbox.announce(number) {
+            self.tell(Event::Sent { id });
+        }
+    }
+
+    /// A message cannot be sent; it is forgotten.
+    pub(super) fn fail_message(&mut self, number: u64, error: Error) {
+        if let Some(message) = self.outbox.remove(number, &mut self.changes).filter(|message| message.tracked) {
+            self.tell(Event::Failed { id: message.id, error });
+        }
+    }
+}
+
+fn encode(id: MessageId, sent_at: u64, body: &Body) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
+    // The body is only borrowed for the time of the encoding.
+    Ok(Content::encode_parts(id, sent_at, 0, body)?)
+}
