@@ -16,9 +16,12 @@ const SIGNERS_MAX: usize = DEVICES_PER_USER + 1;
 /// Bytes of a signature with its signer.
 const SIGNATURE_LEN: usize = 32 + 64;
 
+/// Bytes of the highest epoch as a varint.
+const EPOCH_LEN: usize = 2;
+
 /// Longest encoding of a signed device list, in bytes.
 pub const SIGNED_DEVICE_LIST_MAX: usize =
-    2 + (1 + USER_NAME_MAX + 10 + 32 + 1 + 32 * DEVICES_PER_USER) + 1 + SIGNERS_MAX * SIGNATURE_LEN;
+    2 + (1 + USER_NAME_MAX + EPOCH_LEN + 32 + 1 + 32 * DEVICES_PER_USER) + 1 + SIGNERS_MAX * SIGNATURE_LEN;
 
 /// The contents of a device list.
 ///

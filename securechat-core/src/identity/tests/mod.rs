@@ -1,3 +1,4 @@
 mod bundle;
 mod device_list;
 mod pin;
+mod vectors;
