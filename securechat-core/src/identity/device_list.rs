@@ -113,7 +113,8 @@ impl SignedDeviceList {
     /// what is to be published (I8). The host has compared the fingerprint of the new device before.
     ///
     /// Fails like [`check_proposal`](Self::check_proposal), and with [`ApiMisuse::NotFound`] when the device of `key` is
-    /// not in `current`. A device signs one list of an epoch only: from here on it is its own current one.
+    /// not in `current`. The caller sees to it that a device signs a second list of an epoch only when the relay refused
+    /// the first: two that both count are a fork.
     pub fn countersign(&self, current: &Self, key: &SigningKey) -> Result<Self, Error> {
         self.check_proposal(current)?;
         let signer = identity_of(key);
