@@ -8,9 +8,10 @@ use securechat_core::error::Error;
 use securechat_core::identity::{DeviceKeys, Fingerprint, LocalIdentity};
 use securechat_core::limits::DAY;
 use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
+use securechat_core::noise::{Handshake, Keys, Pattern, Role, Transport};
 use securechat_core::suite::{Policy, Suite};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The moment at which every scenario begins.
 pub const NOW: u64 = 20_000 * DAY;
@@ -37,7 +38,7 @@ pub fn all_suites() -> Policy {
 }
 
 /// An identity without user or prekeys, with every static key, from `seed`.
-pub fn identity(seed: u64) -> Arc<LocalIdentity> {
+pub fn new_identity(seed: u64) -> LocalIdentity {
     let mut keys = DeviceKeys::generate(&mut *rng(seed), None).unwrap();
     let der: &[u8] = if seed.is_multiple_of(2) {
         include_bytes!("../keys/rsa3072.der")
@@ -45,7 +46,14 @@ pub fn identity(seed: u64) -> Arc<LocalIdentity> {
         include_bytes!("../keys/rsa2048.der")
     };
     keys.rsa = Some(Arc::new(rsa::PrivateKey::from_der(der).unwrap()));
-    Arc::new(LocalIdentity::new(keys, None, 0, &all_suites(), vec![], NOW).unwrap())
+    LocalIdentity::new(keys, None, 0, &all_suites(), vec![], NOW).unwrap()
+}
+
+/// The same, made once for each of the seeds 0 to 4.
+pub fn identity(seed: u64) -> Arc<LocalIdentity> {
+    static MADE: LazyLock<[Arc<LocalIdentity>; 5]> =
+        LazyLock::new(|| [0, 1, 2, 3, 4].map(|seed| Arc::new(new_identity(seed))));
+    MADE[seed as usize].clone()
 }
 
 /// A config with these suites and the identity of `seed`.
@@ -166,4 +174,63 @@ pub fn frames(mut bytes: &[u8]) -> Vec<Vec<u8>> {
         bytes = rest;
     }
     frames
+}
+
+/// A frame of this content.
+pub fn frame(content: &[u8]) -> Vec<u8> {
+    [&(content.len() as u32).to_be_bytes(), content].concat()
+}
+
+/// An offer's bytes before its Noise message.
+pub fn offer(suites: &[u16], chosen: u8, purpose: Purpose) -> Vec<u8> {
+    let mut bytes = b"SCHT\x01".to_vec();
+    bytes.push(suites.len() as u8);
+    bytes.extend(suites.iter().flat_map(|suite| suite.to_be_bytes()));
+    bytes.extend([chosen, purpose as u8]);
+    bytes
+}
+
+/// Records of a client that speaks by hand, and so can say anything: a link to a relay in 0x0101 whose handshake is
+/// over, with the other side's `Ready` opened and none of our own sent. The relay's end is `Pair`'s `RESPONDER`.
+pub struct ByHand {
+    pub relay: Link,
+    pub transport: Transport,
+}
+
+impl ByHand {
+    pub fn new() -> Self {
+        let mut relay = Link::responder(config(Purpose::Relay, &[X25519_GCM], 2), rng(101), NOW).unwrap();
+        let mut content = offer(&[X25519_GCM.id()], 0, Purpose::Relay);
+        let prologue = [b"securechat1 link\0", content.as_slice()].concat();
+        let pattern = Pattern::relay_link(X25519_GCM.key_exchange);
+        let mut handshake = Handshake::new(pattern, X25519_GCM, Role::Initiator, &prologue, Keys::default()).unwrap();
+        handshake.write(&[], &mut *rng(1), &mut content).unwrap();
+        relay.handle_input(&frame(&content), NOW).unwrap();
+        let mut out = Vec::new();
+        assert!(relay.poll_transmit(&mut out));
+        let [answer, ready] = frames(&out).try_into().unwrap();
+        assert_eq!(answer[4], 1);
+        handshake.read(&answer[5..], &mut *rng(2)).unwrap();
+        handshake.confirm(&identity(2).bundle.remote_keys()).unwrap();
+        let mut transport = handshake.into_transport().unwrap();
+        assert_eq!(transport.opener.open(&mut ready[4..].to_vec()).unwrap(), [0]);
+        Self { relay, transport }
+    }
+
+    /// Sends one record with this plaintext, type byte included.
+    pub fn record(&mut self, plaintext: &[u8]) -> Result<(), Error> {
+        let mut record = plaintext.to_vec();
+        self.transport.sealer.seal(&mut record, 0).unwrap();
+        self.relay.handle_input(&frame(&record), NOW)
+    }
+
+    /// The plaintexts of what the relay wrote.
+    pub fn written(&mut self) -> Vec<Vec<u8>> {
+        let mut out = Vec::new();
+        self.relay.poll_transmit(&mut out);
+        frames(&out)
+            .iter()
+            .map(|frame| self.transport.opener.open(&mut frame[4..].to_vec()).unwrap().to_vec())
+            .collect()
+    }
 }
