@@ -42,6 +42,18 @@ pub enum Job {
     Store(StoreJob),
 }
 
+impl Job {
+    /// About how many bytes it keeps in memory.
+    pub(super) fn weight(&self) -> usize {
+        const SMALL: usize = 256;
+        SMALL
+            + match self {
+                Self::Hash { .. } | Self::Verify { .. } => 0,
+                Self::Store(job) => job.weight(),
+            }
+    }
+}
+
 /// The answer to a job.
 #[derive(Debug)]
 pub enum JobResult {

@@ -262,6 +262,26 @@ pub enum StoreJob {
     },
 }
 
+impl StoreJob {
+    /// The bytes in it that a client decides on.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::CreateAccount(account) => account.bundle.len() + account.list.bytes.len(),
+            Self::PutList { list, .. } => list.bytes.len(),
+            Self::PutProposal { list, .. } => list.len(),
+            Self::PutBundle { bundle, .. } => bundle.len(),
+            Self::PutPrekeys { prekeys, .. } => prekeys.iter().map(|prekey| prekey.bytes.len()).sum(),
+            Self::Send { items, .. } => items
+                .iter()
+                .map(|item| size_of::<StoredItem>() + item.envelope.as_ref().map_or(0, |bytes| bytes.len()))
+                .sum(),
+            Self::Acknowledge { envelopes, .. } => size_of_val(envelopes.as_slice()),
+            Self::PutChunk { chunk, .. } => chunk.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// A user who registers.
 #[derive(Debug)]
 pub struct NewAccount {

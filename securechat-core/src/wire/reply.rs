@@ -256,6 +256,12 @@ impl Refusal {
     }
 }
 
+impl From<RefusalCode> for Refusal {
+    fn from(code: RefusalCode) -> Self {
+        Self::new(code)
+    }
+}
+
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident = $number:literal;)*) => {
         /// The reason of a refusal.

@@ -1,0 +1,239 @@
+//! Envelopes: taken from a sender, kept until acknowledged, delivered in order (L1, L2).
+
+use super::accounts::require_listed;
+use super::connection::{ConnId, Who};
+use super::job::{Job, JobResult};
+use super::store::{SentItem, StoreJob, StoreOutcome, StoreResult, StoredItem, Waiting};
+use super::{Outcome, Relay, RelayEvent, Step, Ticket, Timer, UNAVAILABLE};
+use crate::limits::{DELIVERIES_IN_FLIGHT, DELIVERY_BYTES_IN_FLIGHT, ENVELOPE_MAX};
+use crate::wire::{
+    Acknowledge, Bytes, Deliver, Done, EnvelopeRef, Push, Recipient, RefusalCode, Reply, Send, SendOutcome, SendResult,
+    Sent,
+};
+use std::collections::BTreeMap;
+
+/// Bytes of envelopes that are loaded at once; also what may wait in an outbox before nothing more is added to it
+/// that can wait elsewhere.
+const LOAD_BYTES: usize = 256 * 1024;
+/// How long a failed load waits before the next, in milliseconds.
+const RELOAD_AFTER: u64 = 5_000;
+
+/// How far the delivery to one connected device has come.
+///
+/// Either it has caught up, and what is stored is handed on at once; or it is behind, and what is stored is loaded
+/// when there is room. Since store jobs complete in order, what is stored while a load is under way comes with it.
+#[derive(Debug, Default)]
+pub(super) struct Mail {
+    /// The number of the last envelope delivered on this connection.
+    cursor: u64,
+    /// Whether more than that may wait in the store.
+    behind: bool,
+    /// Whether a load is under way.
+    loading: bool,
+    /// Delivered and not acknowledged, with their lengths.
+    in_flight: BTreeMap<EnvelopeRef, usize>,
+    bytes: usize,
+}
+
+impl Mail {
+    fn has_room(&self) -> bool {
+        self.in_flight.len() < DELIVERIES_IN_FLIGHT && self.bytes < DELIVERY_BYTES_IN_FLIGHT
+    }
+}
+
+/// What a request about envelopes waits for.
+pub(super) enum Expect {
+    /// What became of each envelope.
+    Sent(Who, Vec<StoredSend>, u64),
+    /// That they wait no longer.
+    Acknowledged(Vec<EnvelopeRef>),
+    /// Envelopes that wait for the device of this connection.
+    Waiting(ConnId),
+}
+
+/// An envelope while it is being stored.
+pub(super) struct StoredSend {
+    item: StoredItem,
+    envelope: Bytes,
+}
+
+impl Relay {
+    pub(super) fn send(&mut self, ticket: Ticket, who: Who, request: Send, now: u64) -> Outcome {
+        require_listed(&who)?;
+        let mut sends = Vec::with_capacity(request.items.len());
+        for item in request.items {
+            let Recipient::Device(recipient) = item.recipient;
+            if item.envelope.is_empty() || item.envelope.len() > ENVELOPE_MAX {
+                return Err(RefusalCode::Malformed.into());
+            }
+            let stored = (!item.transient).then(|| item.envelope.clone());
+            let stored = StoredItem { id: item.id, recipient, envelope: stored };
+            sends.push(StoredSend { item: stored, envelope: item.envelope });
+        }
+        let job = StoreJob::Send {
+            sender: who.identity,
+            user: who.user.clone(),
+            items: sends.iter().map(|send| send.item.clone()).collect(),
+            room: self.config.limits.mailbox_envelopes,
+            room_bytes: self.config.limits.mailbox_bytes,
+            now,
+        };
+        self.store(ticket, job, Step::Mailbox(Expect::Sent(who, sends, now)))
+    }
+
+    pub(super) fn acknowledge(&mut self, ticket: Ticket, who: &Who, request: Acknowledge) -> Outcome {
+        require_listed(who)?;
+        let envelopes = request.envelopes;
+        let job = StoreJob::Acknowledge { recipient: who.identity, envelopes: envelopes.clone() };
+        self.store(ticket, job, Step::Mailbox(Expect::Acknowledged(envelopes)))
+    }
+
+    pub(super) fn resume_mailbox(
+        &mut self,
+        ticket: Option<Ticket>,
+        expect: Expect,
+        result: JobResult,
+        now: u64,
+    ) -> Outcome {
+        match (expect, result, ticket) {
+            (Expect::Sent(who, sends, at), JobResult::Store(StoreResult::Sent(sent)), Some(ticket)) => {
+                for (send, sent) in sends.iter().zip(&sent) {
+                    self.route(&who, send, sent, at, now);
+                }
+                let results = sent.iter().map(result_of).collect();
+                self.reply(ticket, &Reply::Send(Sent { results }), now);
+                Ok(())
+            }
+            (Expect::Acknowledged(envelopes), JobResult::Store(StoreResult::Done), Some(ticket)) => {
+                self.reply(ticket, &Reply::Acknowledge(Done), now);
+                self.acknowledged(ticket.conn, &envelopes);
+                Ok(())
+            }
+            (Expect::Waiting(conn), JobResult::Store(StoreResult::Waiting(waiting)), _) => {
+                self.deliver_waiting(conn, waiting, now);
+                Ok(())
+            }
+            (Expect::Waiting(conn), ..) => {
+                if let Some(mail) = self.mail(conn) {
+                    mail.loading = false;
+                    self.timers.insert((now.saturating_add(RELOAD_AFTER), Timer::Reload(conn)));
+                }
+                Ok(())
+            }
+            _ => Err(UNAVAILABLE),
+        }
+    }
+
+    /// The device of this connection is in its user's list: what waits for it begins to come, from the first on.
+    pub(super) fn start_mail(&mut self, conn: ConnId) {
+        if let Some(mail) = self.mail(conn) {
+            *mail = Mail { behind: true, loading: mail.loading, ..Mail::default() };
+            self.load_mail(conn);
+        }
+    }
+
+    /// Loads what waits for a device, if there may be any and there is room for it.
+    pub(super) fn load_mail(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if connection.out.paused.is_some() || connection.out.bytes >= LOAD_BYTES / 4 {
+            return;
+        }
+        let Some(admitted) = connection.admitted_mut().filter(|admitted| admitted.who.listed) else { return };
+        let mail = &mut admitted.mail;
+        if !mail.behind || mail.loading || !mail.has_room() {
+            return;
+        }
+        mail.loading = true;
+        let job = StoreJob::Waiting {
+            recipient: admitted.who.identity,
+            after: mail.cursor,
+            count: DELIVERIES_IN_FLIGHT - mail.in_flight.len(),
+            bytes: LOAD_BYTES.min(DELIVERY_BYTES_IN_FLIGHT - mail.bytes),
+        };
+        self.spawn(None, Job::Store(job), Step::Mailbox(Expect::Waiting(conn)));
+    }
+
+    fn deliver_waiting(&mut self, conn: ConnId, waiting: Waiting, now: u64) {
+        let Some(mail) = self.mail(conn) else { return };
+        mail.loading = false;
+        mail.behind = waiting.more;
+        for envelope in waiting.envelopes {
+            let deliver = Deliver {
+                id: envelope.id,
+                sender: envelope.sender,
+                user: envelope.user,
+                sent_at: envelope.sent_at,
+                transient: false,
+                envelope: envelope.envelope,
+            };
+            self.deliver(conn, envelope.number, deliver, now);
+        }
+        self.load_mail(conn);
+    }
+
+    /// Hands on an envelope that was just taken, if its recipient is connected and can have it now.
+    fn route(&mut self, who: &Who, send: &StoredSend, sent: &SentItem, at: u64, now: u64) {
+        let recipient = send.item.recipient;
+        let transient = send.item.envelope.is_none();
+        let number = match sent.outcome {
+            StoreOutcome::Stored(number) => Some(number),
+            StoreOutcome::Passed if transient => None,
+            _ => return,
+        };
+        self.note(RelayEvent::Routed { from: who.identity, to: recipient, bytes: send.envelope.len(), transient });
+        let Some(conn) = self.presence.connection_of(&recipient) else { return };
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let full = connection.out.bytes >= LOAD_BYTES || connection.out.paused.is_some();
+        let Some(admitted) = connection.admitted_mut().filter(|admitted| admitted.who.listed) else { return };
+        if number.is_some() {
+            admitted.mail.behind |= full || !admitted.mail.has_room();
+            if admitted.mail.behind || admitted.mail.loading {
+                return;
+            }
+        } else if full {
+            return;
+        }
+        let deliver = Deliver {
+            id: send.item.id,
+            sender: who.identity,
+            user: who.user.clone(),
+            sent_at: at,
+            transient,
+            envelope: send.envelope.clone(),
+        };
+        match number {
+            Some(number) => self.deliver(conn, number, deliver, now),
+            None => self.push(conn, &Push::Deliver(deliver), now),
+        }
+    }
+
+    fn deliver(&mut self, conn: ConnId, number: u64, deliver: Deliver, now: u64) {
+        let Some(mail) = self.mail(conn).filter(|mail| number > mail.cursor) else { return };
+        let length = deliver.envelope.len();
+        mail.cursor = number;
+        mail.bytes += length;
+        mail.in_flight.insert(EnvelopeRef { sender: deliver.sender, id: deliver.id }, length);
+        self.push(conn, &Push::Deliver(deliver), now);
+    }
+
+    fn acknowledged(&mut self, conn: ConnId, envelopes: &[EnvelopeRef]) {
+        let Some(mail) = self.mail(conn) else { return };
+        for envelope in envelopes {
+            mail.bytes -= mail.in_flight.remove(envelope).unwrap_or_default();
+        }
+        self.load_mail(conn);
+    }
+
+    fn mail(&mut self, conn: ConnId) -> Option<&mut Mail> {
+        Some(&mut self.connections.get_mut(&conn)?.admitted_mut()?.mail)
+    }
+}
+
+fn result_of(sent: &SentItem) -> SendResult {
+    let outcome = match sent.outcome {
+        StoreOutcome::Stored(_) | StoreOutcome::Passed => SendOutcome::Taken,
+        StoreOutcome::Unknown => SendOutcome::Unknown,
+        StoreOutcome::Full => SendOutcome::Full,
+    };
+    SendResult { outcome, epoch: sent.epoch }
+}
