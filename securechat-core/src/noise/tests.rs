@@ -3,7 +3,7 @@
 use super::symmetric::SymmetricState;
 use super::*;
 use crate::crypto::secret::Secret;
-use crate::crypto::{ed25519, mlkem, rsa, x25519};
+use crate::crypto::{ed25519, mlkem, rsa, test_keys, x25519};
 use crate::error::{ApiMisuse, Decrypt, Error, InvalidMessage, PeerMisbehaved};
 use crate::suite::{KeyExchange, Suite};
 use rand_chacha::ChaCha20Rng;
@@ -12,11 +12,6 @@ use std::sync::{Arc, LazyLock};
 use zeroize::Zeroizing;
 
 const PAYLOADS: [&[u8]; 4] = [b"one", b"", b"a third payload, longer than a block of AES", b"four"];
-
-/// The RSA keys of initiator and responder, made once.
-static RSA: LazyLock<[Arc<rsa::PrivateKey>; 2]> = LazyLock::new(|| {
-    [1, 2].map(|seed| Arc::new(rsa::PrivateKey::generate(2048, &mut ChaCha20Rng::seed_from_u64(seed)).unwrap()))
-});
 
 static PARTIES: LazyLock<[Party; 3]> = LazyLock::new(|| [10, 11, 12].map(Party::new));
 
@@ -39,7 +34,8 @@ impl Party {
         Self {
             identity: ed25519::SigningKey::generate(rng),
             x25519: x25519::PrivateKey::generate(rng),
-            rsa: RSA[seed as usize % 2].clone(),
+            // Of different lengths, so that neither is taken for the other.
+            rsa: Arc::new(if seed.is_multiple_of(2) { test_keys::rsa_2048() } else { test_keys::rsa_3072() }),
             prekey: x25519::PrivateKey::generate(rng),
             mlkem: mlkem::DecapsulationKey::generate(rng),
         }
@@ -113,9 +109,9 @@ impl Run {
     }
 
     fn complete(mut self, pattern: &Pattern) -> [Handshake; 2] {
-        for index in 0..pattern.messages.len() {
+        for (index, payload) in PAYLOADS.iter().enumerate().take(pattern.messages.len()) {
             assert!(!self.ends[0].is_finished() && !self.ends[1].is_finished());
-            assert_eq!(self.exchange(index, |_| ()).unwrap().as_slice(), PAYLOADS[index]);
+            assert_eq!(self.exchange(index, |_| ()).unwrap().as_slice(), *payload);
         }
         assert!(self.ends[0].is_finished() && self.ends[1].is_finished());
         self.ends
