@@ -31,11 +31,12 @@ struct Party {
 impl Party {
     fn new(seed: u64) -> Self {
         let rng = &mut ChaCha20Rng::seed_from_u64(seed);
+        // Of different lengths, so that neither is taken for the other.
+        let der = if seed.is_multiple_of(2) { test_keys::RSA_2048 } else { test_keys::RSA_3072 };
         Self {
             identity: ed25519::SigningKey::generate(rng),
             x25519: x25519::PrivateKey::generate(rng),
-            // Of different lengths, so that neither is taken for the other.
-            rsa: Arc::new(if seed.is_multiple_of(2) { test_keys::rsa_2048() } else { test_keys::rsa_3072() }),
+            rsa: Arc::new(rsa::PrivateKey::from_der(der).unwrap()),
             prekey: x25519::PrivateKey::generate(rng),
             mlkem: mlkem::DecapsulationKey::generate(rng),
         }
