@@ -179,6 +179,9 @@ pub enum PeerMisbehaved {
     /// A session message names a session that is not known here.
     #[error("a message belongs to a session that is not known here")]
     UnknownSession = 234,
+    /// The other side did not answer in time.
+    #[error("the other side does not answer")]
+    Silent = 235,
 }
 
 /// A call that the state or the arguments do not allow (numbers 300 to 399).

@@ -101,6 +101,10 @@ pub const PREKEYS_LOW: u32 = 20;
 pub const UNLISTED_DEVICES: usize = 16;
 /// Message ids remembered per user, so that each is shown once (7).
 pub const SEEN_PER_USER: usize = 4_096;
+/// How long a client leaves a link without a request, so that it is not taken for idle, in milliseconds.
+pub const PING_AFTER: u64 = 120_000;
+/// How long the other side may take to answer a ping, in milliseconds.
+pub const PING_ANSWER: u64 = 60_000;
 /// Files that a client sends, and files that it fetches, at once.
 pub const TRANSFERS: usize = 64;
 /// Devices whose messages did not open and that wait for a replacement (S8).

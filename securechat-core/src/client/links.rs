@@ -4,10 +4,10 @@ use super::Client;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::{Event, FileId, LinkId, RequestKind};
 use crate::identity::{Fingerprint, Identity, RelayAddress, SignedBundle, SignedDeviceList, UserName};
-use crate::limits::OPEN_REQUESTS;
+use crate::limits::{OPEN_REQUESTS, PING_AFTER, PING_ANSWER};
 use crate::link::{Link, LinkConfig, LinkEvent, Purpose};
 use crate::session::PrekeyPublication;
-use crate::wire::{CloseCode, Received, Refusal, RefusalCode, Reply, Request};
+use crate::wire::{CloseCode, Ping, Received, Refusal, RefusalCode, Reply, Request};
 use std::collections::{BTreeMap, VecDeque};
 
 /// One connection.
@@ -18,6 +18,10 @@ pub(super) struct Connection {
     pub(super) remote: Option<SignedBundle>,
     /// What was expected of the other side's identity.
     expected: Option<Fingerprint>,
+    /// When the last request was sent.
+    asked_at: u64,
+    /// When a ping was sent that is not answered yet.
+    pinged: Option<u64>,
     next_request: u32,
     open: BTreeMap<u32, Asked>,
     waiting: VecDeque<(Request, Asked)>,
@@ -50,26 +54,59 @@ pub(super) enum Asked {
     CreateBlob(FileId),
     PutChunk(FileId, u32),
     GetChunk(FileId, u32),
-    Done,
+    DeleteBlob,
+    Ping,
 }
 
 impl Connection {
     fn new(link: Link, side: Side, expected: Option<Fingerprint>) -> Self {
-        Self { link, side, remote: None, expected, next_request: 0, open: BTreeMap::new(), waiting: VecDeque::new() }
+        Self {
+            link,
+            side,
+            remote: None,
+            expected,
+            asked_at: 0,
+            pinged: None,
+            next_request: 0,
+            open: BTreeMap::new(),
+            waiting: VecDeque::new(),
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<u64> {
-        self.link.poll_timeout()
+        let ping = self.link.is_open().then(|| match self.pinged {
+            Some(at) => at.saturating_add(PING_ANSWER),
+            None => self.asked_at.saturating_add(PING_AFTER),
+        });
+        self.link.poll_timeout().into_iter().chain(ping).min()
+    }
+
+    /// What is due: the link's own timeouts, a ping where nothing was asked for long, the end where none is answered.
+    fn handle_timeout(&mut self, now: u64) -> Result<(), Error> {
+        self.link.handle_timeout(now)?;
+        if !self.link.is_open() {
+            return Ok(());
+        }
+        match self.pinged {
+            Some(at) if now >= at.saturating_add(PING_ANSWER) => Err(PeerMisbehaved::Silent.into()),
+            None if now >= self.asked_at.saturating_add(PING_AFTER) => {
+                self.pinged = Some(now);
+                self.waiting.push_back((Request::Ping(Ping), Asked::Ping));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Sends as many of the waiting requests as may be open at once.
-    fn flush(&mut self) -> Result<(), Error> {
+    fn flush(&mut self, now: u64) -> Result<(), Error> {
         while self.open.len() < OPEN_REQUESTS
             && let Some((request, asked)) = self.waiting.pop_front()
         {
             self.next_request = self.next_request.checked_add(1).ok_or(PeerMisbehaved::CounterExhausted)?;
             self.link.send(&request.encode(self.next_request)?)?;
             self.open.insert(self.next_request, asked);
+            self.asked_at = now;
         }
         Ok(())
     }
@@ -233,7 +270,7 @@ impl Client {
         let mut failed = Vec::new();
         for (id, connection) in &mut self.links {
             if connection.link.is_open()
-                && let Err(error) = connection.flush()
+                && let Err(error) = connection.flush(self.now)
             {
                 failed.push((*id, error));
             }
@@ -243,7 +280,7 @@ impl Client {
 
     pub(super) fn links_timeout(&mut self) {
         let now = self.now;
-        let timed = self.links.iter_mut().map(|(id, connection)| (*id, connection.link.handle_timeout(now)));
+        let timed = self.links.iter_mut().map(|(id, connection)| (*id, connection.handle_timeout(now)));
         let failed: Vec<_> = timed.filter_map(|(id, outcome)| outcome.err().map(|error| (id, error))).collect();
         failed.into_iter().for_each(|(id, error)| self.drop_link(id, Some(error)));
     }
@@ -260,6 +297,7 @@ impl Client {
                 LinkEvent::Open { suite, remote, .. } => {
                     if let Some(connection) = self.links.get_mut(&link) {
                         connection.remote.clone_from(&remote);
+                        connection.asked_at = self.now;
                     }
                     let remote = remote.as_ref();
                     let user = remote.and_then(|bundle| bundle.user().cloned());
@@ -386,7 +424,13 @@ impl Client {
                 self.chunk_came(&file, index, &chunk.chunk);
                 Ok(())
             }
-            (Asked::Done, Reply::DeleteBlob(_) | Reply::Ping(_)) => Ok(()),
+            (Asked::Ping, Reply::Ping(_)) => {
+                if let Some(connection) = self.links.get_mut(&link) {
+                    connection.pinged = None;
+                }
+                Ok(())
+            }
+            (Asked::DeleteBlob, Reply::DeleteBlob(_)) => Ok(()),
             _ => Err(PeerMisbehaved::UnexpectedReply.into()),
         }
     }
@@ -403,7 +447,7 @@ impl Client {
             Asked::Users => self.tell_refused(RequestKind::Users, refusal),
             Asked::Presence => self.tell_refused(RequestKind::Presence, refusal),
             Asked::Send(copies) => self.send_refused(&copies, refusal),
-            Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Done => {}
+            Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Ping | Asked::DeleteBlob => {}
             Asked::CreateBlob(file) => self.upload_refused(&file, None, refusal),
             Asked::PutChunk(file, index) => self.upload_refused(&file, Some(index), refusal),
             Asked::GetChunk(file, index) => self.chunk_refused(&file, index, refusal),

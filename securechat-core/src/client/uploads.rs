@@ -263,7 +263,7 @@ impl Client {
             && let Ok(link) = self.relay()
         {
             let request = Request::DeleteBlob(wire::DeleteBlob { id: BlobId(*file) });
-            self.ask(link, request, Asked::Done);
+            self.ask(link, request, Asked::DeleteBlob);
         }
         if let Some(error) = error {
             self.tell(Event::FileFailed { file: *file, error });
