@@ -98,7 +98,13 @@ fn a_message_is_sent_again_once() {
     net.relay.on_push = None;
     net.say(alice, "bob", "this does");
     net.advance(3_600_000);
-    assert_eq!(net.texts(bob).last().unwrap().1, "this does");
+    assert_eq!(
+        net.texts(bob).last().unwrap().1,
+        "this does",
+        "{:#?} {:#?}",
+        net.hosts[bob].events,
+        net.hosts[alice].events
+    );
 }
 
 /// L1: the relay may bring an envelope as often as it likes; it is shown once.

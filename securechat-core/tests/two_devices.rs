@@ -58,7 +58,8 @@ fn a_second_device_is_added_served_and_revoked() {
     assert_eq!(net.texts(bob).last().unwrap().1, "two devices");
     assert_eq!(net.texts(phone).len(), 1, "{:?}", net.hosts[phone].events);
     let added = vec![net.hosts[phone].client.identity()];
-    assert!(net.saw(alice, |event| *event == Event::DevicesChanged { user: name("bob"), added: added.clone(), removed: vec![] }));
+    assert!(net.saw(alice, |event| *event
+        == Event::DevicesChanged { user: name("bob"), added: added.clone(), removed: vec![] }));
     assert_eq!(net.hosts[alice].client.contact(&name("bob")).unwrap().trust, Trust::Seen);
 
     // What one device sends, the other sees.
@@ -72,14 +73,18 @@ fn a_second_device_is_added_served_and_revoked() {
     net.hosts[bob].client.revoke_device(&added[0], net.now).unwrap();
     net.drain(bob);
     net.run();
-    assert!(net.saw(phone, |event| *event == Event::DeviceRevoked) || net.saw(phone, |event| matches!(event, Event::LinkClosed { .. })));
+    assert!(
+        net.saw(phone, |event| *event == Event::DeviceRevoked)
+            || net.saw(phone, |event| matches!(event, Event::LinkClosed { .. }))
+    );
     net.say(alice, "bob", "only the desk");
     net.say(alice, "bob", "only the desk again");
     assert_eq!(net.texts(bob).last().unwrap().1, "only the desk again");
     net.connect(phone);
     net.run();
     assert_eq!(net.texts(phone).len(), 1);
-    assert!(net.saw(alice, |event| *event == Event::DevicesChanged { user: name("bob"), added: vec![], removed: added.clone() }));
+    assert!(net.saw(alice, |event| *event
+        == Event::DevicesChanged { user: name("bob"), added: vec![], removed: added.clone() }));
     net.say(bob, "alice", "still here");
     assert_eq!(net.texts(alice).last().unwrap().1, "still here");
 }
@@ -131,12 +136,19 @@ fn d5_a_new_epoch_zero_is_a_violation_until_accepted() {
     net.drain(again);
     net.run();
     assert!(net.saw(again, |event| *event == Event::LoggedIn { listed: true }), "{:?}", net.hosts[again].events);
-    assert!(net.saw(bob, |event| matches!(event, Event::KeysChanged { .. } | Event::DeviceRevoked | Event::LinkClosed { .. })));
+    assert!(net.saw(bob, |event| matches!(
+        event,
+        Event::KeysChanged { .. } | Event::DeviceRevoked | Event::LinkClosed { .. }
+    )));
 
     net.hosts[alice].client.look_up(&name("bob"), net.now).unwrap();
     net.drain(alice);
     net.run();
-    assert!(net.saw(alice, |event| *event == Event::KeysChanged { user: name("bob") }), "{:?}", net.hosts[alice].events);
+    assert!(
+        net.saw(alice, |event| *event == Event::KeysChanged { user: name("bob") }),
+        "{:?}",
+        net.hosts[alice].events
+    );
     assert_eq!(net.hosts[alice].client.contact(&name("bob")).unwrap().trust, Trust::Violation);
     assert!(net.hosts[alice].client.send_text(&name("bob"), "are you you?", net.now).is_err());
     // What comes from the new device is shown, and marked.

@@ -12,7 +12,8 @@ use securechat_core::event::{Event, FileId, LinkId, MessageBody};
 use securechat_core::identity::{DeviceKeys, Fingerprint, LocalIdentity, RelayAddress, UserName};
 use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
 use securechat_core::relay::{
-    Address, ConnId, Job, JobResult, MemoryStore, Output, PasswordHash, Relay, RelayConfig, Store, StoreJob, StoreResult,
+    Address, ConnId, Job, JobResult, MemoryStore, Output, PasswordHash, Relay, RelayConfig, Store, StoreJob,
+    StoreResult,
 };
 use securechat_core::suite::Policy;
 use securechat_core::vault::Vault;
@@ -200,7 +201,11 @@ impl Net {
         self.hosts[host].client.register(PASSWORD, self.now).unwrap();
         self.drain(host);
         self.run();
-        assert!(self.saw(host, |event| matches!(event, Event::LoggedIn { listed: true })), "{:?}", self.hosts[host].events);
+        assert!(
+            self.saw(host, |event| matches!(event, Event::LoggedIn { listed: true })),
+            "{:?}",
+            self.hosts[host].events
+        );
         host
     }
 
@@ -413,7 +418,8 @@ impl Net {
         let end = self.now + milliseconds;
         for _ in 0..100_000 {
             self.run();
-            let delayed = self.wires.values().flat_map(|wire| &wire.queues).filter_map(|queue| queue.front()).map(|(at, _)| *at);
+            let delayed =
+                self.wires.values().flat_map(|wire| &wire.queues).filter_map(|queue| queue.front()).map(|(at, _)| *at);
             let clients = self.hosts.iter().filter_map(|host| host.client.poll_timeout());
             let links = self.relay.links.values().filter_map(|(link, _)| link.poll_timeout());
             let due = delayed.chain(clients).chain(links).chain(self.relay.relay.poll_timeout()).min();
@@ -430,7 +436,8 @@ impl Net {
             }
             let wires: Vec<u64> = self.relay.links.keys().copied().collect();
             for wire in wires {
-                let late = self.relay.links.get_mut(&wire).is_some_and(|(link, _)| link.handle_timeout(self.now).is_err());
+                let late =
+                    self.relay.links.get_mut(&wire).is_some_and(|(link, _)| link.handle_timeout(self.now).is_err());
                 if late {
                     self.cut_wire(wire);
                 }
