@@ -7,7 +7,7 @@ use securechat_core::error::{ApiMisuse, Error, PeerMisbehaved};
 use securechat_core::identity::{DeviceKeys, Fingerprint, LocalIdentity};
 use securechat_core::limits::{BUNDLE_LIFE, DAY};
 use securechat_core::link::{Link, LinkEvent, Purpose};
-use securechat_core::noise::{Handshake, Keys, Pattern, Role, StaticKey, Transport};
+use securechat_core::noise::Transport;
 use support::*;
 
 /// Runs to the stop of `end`, which pins `pin`, and gives the pair with what `Verify` said: changed, expired.
@@ -64,23 +64,10 @@ fn a_decision_is_possible_during_the_stop_only() {
     assert!(pair.ends.iter().all(Link::is_open), "neither did anything");
 }
 
-/// A relay by hand: takes an initiator's offer in 0x0101 and answers it, and has its records sealed at will.
-fn relay_by_hand() -> (Link, Transport) {
-    let mut configs = configs(Purpose::Relay, &[X25519_GCM]);
-    configs[INITIATOR].pin = None;
-    let [config, _] = configs;
-    let mut link = Link::initiator(config, rng(1), NOW).unwrap();
-    let mut bytes = Vec::new();
-    link.poll_transmit(&mut bytes);
-    let (header, message) = bytes[4..].split_at(offer(&[X25519_GCM.id()], 0, Purpose::Relay).len());
-    let prologue = [b"securechat1 link\0", header].concat();
-    let keys = Keys { local_static: Some(StaticKey::X25519(identity(2).keys.x25519.duplicate())), ..Keys::default() };
-    let pattern = Pattern::relay_link(X25519_GCM.key_exchange);
-    let mut handshake = Handshake::new(pattern, X25519_GCM, Role::Responder, &prologue, keys).unwrap();
-    handshake.read(message, &mut *rng(2)).unwrap();
-    let mut answer = vec![1];
-    handshake.write(identity(2).bundle.bytes(), &mut *rng(3), &mut answer).unwrap();
-    link.handle_input(&frame(&answer), NOW).unwrap();
+/// A client that stopped at an answer made by hand, and the keys to what comes after it.
+fn stopped_by_hand() -> (Link, Transport) {
+    let (mut link, handshake, outcome) = relay_by_hand(None, identity(2).bundle.bytes());
+    outcome.unwrap();
     assert!(matches!(link.poll_event(), Some(LinkEvent::Verify { .. })));
     (link, handshake.into_transport().unwrap())
 }
@@ -94,14 +81,14 @@ fn record(link: &mut Link, transport: &mut Transport, plaintext: &[u8]) -> Resul
 #[test]
 fn during_the_stop_ready_and_close_count_and_nothing_else() {
     // Ready, then a decision: open at once.
-    let (mut link, mut transport) = relay_by_hand();
+    let (mut link, mut transport) = stopped_by_hand();
     record(&mut link, &mut transport, b"\x00").unwrap();
     assert!(link.poll_event().is_none() && !link.poll_transmit(&mut Vec::new()));
     link.accept(&fingerprint(2), NOW).unwrap();
     assert!(link.is_open() && matches!(link.poll_event(), Some(LinkEvent::Open { .. })));
 
     // Ready and Close: it is over, and nothing is answered.
-    let (mut link, mut transport) = relay_by_hand();
+    let (mut link, mut transport) = stopped_by_hand();
     record(&mut link, &mut transport, b"\x00").unwrap();
     record(&mut link, &mut transport, b"\x02\x09").unwrap();
     assert!(matches!(link.poll_event(), Some(LinkEvent::Closed { code: 9 })));
@@ -111,7 +98,7 @@ fn during_the_stop_ready_and_close_count_and_nothing_else() {
 
     // Data, a second Ready, or a Close before Ready.
     for bad in [&[&b"\x01text"[..]][..], &[b"\x00", b"\x01text"], &[b"\x00", b"\x00"], &[b"\x02\x00"]] {
-        let (mut link, mut transport) = relay_by_hand();
+        let (mut link, mut transport) = stopped_by_hand();
         let outcomes: Vec<_> = bad.iter().map(|plaintext| record(&mut link, &mut transport, plaintext)).collect();
         assert_eq!(outcomes.last(), Some(&Err(PeerMisbehaved::UnexpectedRecord.into())), "{bad:?}");
         assert!(link.poll_event().is_none());

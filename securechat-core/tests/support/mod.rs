@@ -10,7 +10,7 @@ use securechat_core::error::Error;
 use securechat_core::identity::{DeviceKeys, Fingerprint, LocalIdentity};
 use securechat_core::limits::DAY;
 use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
-use securechat_core::noise::{Handshake, Keys, Pattern, Role, Transport};
+use securechat_core::noise::{Handshake, Keys, Pattern, Role, StaticKey, Transport};
 use securechat_core::suite::{Policy, Suite};
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
@@ -192,8 +192,33 @@ pub fn offer(suites: &[u16], chosen: u8, purpose: Purpose) -> Vec<u8> {
     bytes
 }
 
+/// Offers a suite to a responder by hand, with `payload` in message 1, and gives the handshake after that message.
+pub fn offer_by_hand(link: &mut Link, purpose: Purpose, suite: Suite, payload: &[u8]) -> Result<Handshake, Error> {
+    let mut content = offer(&[suite.id()], 0, purpose);
+    let prologue = [b"securechat1 link\0", content.as_slice()].concat();
+    let pattern = match purpose {
+        Purpose::Relay => Pattern::relay_link(suite.key_exchange),
+        Purpose::Peer => Pattern::peer_link(suite.key_exchange),
+    };
+    let mut handshake = Handshake::new(pattern, suite, Role::Initiator, &prologue, Keys::default()).unwrap();
+    handshake.write(payload, &mut *rng(1), &mut content).unwrap();
+    link.handle_input(&frame(&content), NOW).map(|()| handshake)
+}
+
+/// Reads the answer of the identity of seed 2, and gives the frames behind it.
+pub fn answer_by_hand(link: &mut Link, handshake: &mut Handshake) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    assert!(link.poll_transmit(&mut out));
+    let mut frames = frames(&out);
+    let answer = frames.remove(0);
+    assert_eq!(answer[4], 1);
+    handshake.read(&answer[5..], &mut *rng(2)).unwrap();
+    handshake.confirm(&identity(2).bundle.remote_keys()).unwrap();
+    frames
+}
+
 /// Records of a client that speaks by hand, and so can say anything: a link to a relay in 0x0101 whose handshake is
-/// over, with the other side's `Ready` opened and none of our own sent. The relay's end is `Pair`'s `RESPONDER`.
+/// over, with the other side's `Ready` opened and none of our own sent.
 pub struct ByHand {
     pub relay: Link,
     pub transport: Transport,
@@ -202,18 +227,8 @@ pub struct ByHand {
 impl ByHand {
     pub fn new() -> Self {
         let mut relay = Link::responder(config(Purpose::Relay, &[X25519_GCM], 2), rng(101), NOW).unwrap();
-        let mut content = offer(&[X25519_GCM.id()], 0, Purpose::Relay);
-        let prologue = [b"securechat1 link\0", content.as_slice()].concat();
-        let pattern = Pattern::relay_link(X25519_GCM.key_exchange);
-        let mut handshake = Handshake::new(pattern, X25519_GCM, Role::Initiator, &prologue, Keys::default()).unwrap();
-        handshake.write(&[], &mut *rng(1), &mut content).unwrap();
-        relay.handle_input(&frame(&content), NOW).unwrap();
-        let mut out = Vec::new();
-        assert!(relay.poll_transmit(&mut out));
-        let [answer, ready] = frames(&out).try_into().unwrap();
-        assert_eq!(answer[4], 1);
-        handshake.read(&answer[5..], &mut *rng(2)).unwrap();
-        handshake.confirm(&identity(2).bundle.remote_keys()).unwrap();
+        let mut handshake = offer_by_hand(&mut relay, Purpose::Relay, X25519_GCM, &[]).unwrap();
+        let [ready] = answer_by_hand(&mut relay, &mut handshake).try_into().unwrap();
         let mut transport = handshake.into_transport().unwrap();
         assert_eq!(transport.opener.open(&mut ready[4..].to_vec()).unwrap(), [0]);
         Self { relay, transport }
@@ -225,14 +240,24 @@ impl ByHand {
         self.transport.sealer.seal(&mut record, 0).unwrap();
         self.relay.handle_input(&frame(&record), NOW)
     }
+}
 
-    /// The plaintexts of what the relay wrote.
-    pub fn written(&mut self) -> Vec<Vec<u8>> {
-        let mut out = Vec::new();
-        self.relay.poll_transmit(&mut out);
-        frames(&out)
-            .iter()
-            .map(|frame| self.transport.opener.open(&mut frame[4..].to_vec()).unwrap().to_vec())
-            .collect()
-    }
+/// A relay by hand, in 0x0101 and with the keys of seed 2: what a client that pins `pin` makes of its answer with
+/// `payload`, and the handshake behind it.
+pub fn relay_by_hand(pin: Option<Fingerprint>, payload: &[u8]) -> (Link, Handshake, Result<(), Error>) {
+    let mut config = config(Purpose::Relay, &[X25519_GCM], 1);
+    config.pin = pin;
+    let mut link = Link::initiator(config, rng(1), NOW).unwrap();
+    let mut bytes = Vec::new();
+    link.poll_transmit(&mut bytes);
+    let (header, message) = bytes[4..].split_at(offer(&[X25519_GCM.id()], 0, Purpose::Relay).len());
+    let prologue = [b"securechat1 link\0", header].concat();
+    let keys = Keys { local_static: Some(StaticKey::X25519(identity(2).keys.x25519.duplicate())), ..Keys::default() };
+    let pattern = Pattern::relay_link(X25519_GCM.key_exchange);
+    let mut handshake = Handshake::new(pattern, X25519_GCM, Role::Responder, &prologue, keys).unwrap();
+    handshake.read(message, &mut *rng(2)).unwrap();
+    let mut answer = vec![1];
+    handshake.write(payload, &mut *rng(3), &mut answer).unwrap();
+    let outcome = link.handle_input(&frame(&answer), NOW);
+    (link, handshake, outcome)
 }
