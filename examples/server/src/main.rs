@@ -1,2 +1,55 @@
-//! x
-fn main() {}
+//! `securechat-server`: reads the command line, starts the relay, and stops it in order on Ctrl-C.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod cli;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use securechat_server::{Config, Server, ServerError};
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::process::ExitCode;
+use tracing::Level;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.options.verbose);
+    let done = cli.options.into_config().and_then(|config| match cli.command {
+        Some(Command::Import { file }) => import(&config, &file),
+        None => serve(config),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("securechat-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(config: Config) -> Result<(), ServerError> {
+    let open = config.registration_open;
+    let server = Server::start(config)?;
+    let stop = server.stop_handle();
+    ctrlc::set_handler(move || stop.stop()).map_err(|error| ServerError::Signals(error.to_string()))?;
+    println!("The relay is running. Give this address to its users; the part after # is how they recognise it:\n");
+    println!("    {}\n", server.address());
+    println!("Registration is {}. Ctrl-C stops the relay.", if open { "open" } else { "closed" });
+    server.wait()
+}
+
+fn import(config: &Config, file: &Path) -> Result<(), ServerError> {
+    let imported = securechat_server::import(config, file)?;
+    println!("{} users imported; {} were here already and stay as they are.", imported.new, imported.known);
+    Ok(())
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => Level::INFO,
+        1 => Level::DEBUG,
+        _ => Level::TRACE,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_target(false);
+    log.with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).init();
+}

@@ -1,0 +1,122 @@
+//! Envelopes that wait for a device, and the ids of those that did.
+
+use super::sql::{bytes, execute, first, identity, int, uint, user};
+use super::{Answer, Stop, lists};
+use rusqlite::{Transaction, params};
+use securechat_core::identity::{Identity, UserName};
+use securechat_core::relay::{SentItem, StoreOutcome, StoreResult, StoredItem, Waiting, WaitingEnvelope};
+use securechat_core::wire::{Bytes, EnvelopeId, EnvelopeRef};
+
+pub(super) fn send(
+    sql: &Transaction<'_>,
+    sender: (&Identity, &UserName),
+    items: &[StoredItem],
+    room: (usize, u64),
+    now: u64,
+) -> Answer {
+    let results = items.iter().map(|item| send_one(sql, sender, item, room, now)).collect::<Result<_, Stop>>()?;
+    Ok(StoreResult::Sent(results))
+}
+
+fn send_one(
+    sql: &Transaction<'_>,
+    (sender, name): (&Identity, &UserName),
+    item: &StoredItem,
+    room: (usize, u64),
+    now: u64,
+) -> Result<SentItem, Stop> {
+    let statement = "SELECT user, listed FROM devices WHERE identity = ?";
+    let recipient =
+        first(sql, statement, [item.recipient.as_bytes()], |row| Ok((user(row, 0)?, row.get::<_, bool>(1)?)))?;
+    let Some((owner, listed)) = recipient else {
+        return Ok(SentItem { epoch: 0, outcome: StoreOutcome::Unknown });
+    };
+    let epoch = lists::epoch(sql, &owner)?.unwrap_or_default();
+    let outcome = match &item.envelope {
+        _ if !listed => StoreOutcome::Unknown,
+        None => StoreOutcome::Passed,
+        Some(_) if was_sent(sql, sender, item)? => StoreOutcome::Passed,
+        Some(envelope) if !has_room(sql, &item.recipient, envelope, room)? => StoreOutcome::Full,
+        Some(envelope) => {
+            execute(
+                sql,
+                "INSERT INTO envelopes (recipient, sender, id, user, sent_at, envelope) VALUES (?, ?, ?, ?, ?, ?)",
+                params![
+                    item.recipient.as_bytes(),
+                    sender.as_bytes(),
+                    item.id.0,
+                    name.as_str(),
+                    int(now),
+                    &envelope[..],
+                ],
+            )?;
+            StoreOutcome::Stored(u64::try_from(sql.last_insert_rowid()).unwrap_or_default())
+        }
+    };
+    Ok(SentItem { epoch, outcome })
+}
+
+fn was_sent(sql: &Transaction<'_>, sender: &Identity, item: &StoredItem) -> rusqlite::Result<bool> {
+    let statement = "SELECT 1 FROM envelopes WHERE recipient = ? AND sender = ? AND id = ?";
+    let values = params![item.recipient.as_bytes(), sender.as_bytes(), item.id.0];
+    Ok(first(sql, statement, values, |_| Ok(()))?.is_some())
+}
+
+fn has_room(
+    sql: &Transaction<'_>,
+    recipient: &Identity,
+    envelope: &Bytes,
+    (room, room_bytes): (usize, u64),
+) -> rusqlite::Result<bool> {
+    let statement = "SELECT envelopes, bytes FROM mailboxes WHERE recipient = ?";
+    let waiting = first(sql, statement, [recipient.as_bytes()], |row| Ok((uint(row, 0)?, uint(row, 1)?)))?;
+    let (count, bytes) = waiting.unwrap_or_default();
+    Ok(count < room as u64 && bytes.saturating_add(envelope.len() as u64) <= room_bytes)
+}
+
+pub(super) fn waiting(
+    sql: &Transaction<'_>,
+    recipient: &Identity,
+    after: u64,
+    count: usize,
+    most_bytes: usize,
+) -> Answer {
+    let mut statement = sql.prepare_cached(
+        "SELECT number, id, sender, user, sent_at, envelope FROM envelopes
+         WHERE recipient = ? AND number > ? AND envelope IS NOT NULL ORDER BY number",
+    )?;
+    let mut rows = statement.query(params![recipient.as_bytes(), int(after)])?;
+    let mut page = Waiting::default();
+    let mut total = 0_usize;
+    while let Some(row) = rows.next()? {
+        let envelope = bytes(row, 5)?;
+        total = total.saturating_add(envelope.len());
+        if page.envelopes.len() >= count || (total > most_bytes && !page.envelopes.is_empty()) {
+            page.more = true;
+            break;
+        }
+        page.envelopes.push(WaitingEnvelope {
+            number: uint(row, 0)?,
+            id: EnvelopeId(row.get(1)?),
+            sender: identity(row, 2)?,
+            user: user(row, 3)?,
+            sent_at: uint(row, 4)?,
+            envelope,
+        });
+    }
+    Ok(StoreResult::Waiting(page))
+}
+
+pub(super) fn acknowledge(sql: &Transaction<'_>, recipient: &Identity, envelopes: &[EnvelopeRef]) -> Answer {
+    for envelope in envelopes {
+        let statement = "UPDATE envelopes SET envelope = NULL WHERE recipient = ? AND sender = ? AND id = ?";
+        execute(sql, statement, params![recipient.as_bytes(), envelope.sender.as_bytes(), envelope.id.0])?;
+    }
+    Ok(StoreResult::Done)
+}
+
+pub(super) fn expire(sql: &Transaction<'_>, before: u64) -> Result<(), Stop> {
+    execute(sql, "DELETE FROM envelopes WHERE sent_at < ?", [int(before)])?;
+    execute(sql, "DELETE FROM mailboxes WHERE envelopes = 0", [])?;
+    Ok(())
+}
