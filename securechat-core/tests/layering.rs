@@ -1,0 +1,128 @@
+//! Imports point one way: a module uses only those that stand above it in this list. "The relay reads nothing" is a
+//! property of that order.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Reading order. `fuzzing` may use everything and is used by nothing.
+const ORDER: &[&str] = &[
+    "error", "limits", "codec", "record", "crypto", "suite", "frame", "padding", "noise", "identity", "wire", "link",
+    "relay", "text", "file", "session", "content", "vault", "event", "client", "fuzzing",
+];
+
+/// What may not be used although it stands above.
+const APART: &[(&str, &[&str])] = &[
+    ("link", &["wire"]),
+    ("client", &["relay"]),
+    ("file", &["suite", "frame", "padding", "noise", "identity", "wire", "link", "relay"]),
+    ("event", &["relay"]),
+    ("session", &["relay", "file", "link"]),
+];
+
+/// Links in documentation point anywhere; so may the code of tests.
+fn used(source: &str) -> BTreeSet<String> {
+    let code: Vec<&str> = source.lines().take_while(|line| line.trim() != "#[cfg(test)]").collect();
+    let code = code.into_iter().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut modules = BTreeSet::new();
+    for (place, _) in code.match_indices("crate::") {
+        let rest = &code[place + "crate::".len()..];
+        assert!(!rest.starts_with('{'), "write one import a line: crate::{{…}}");
+        let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        modules.insert(name);
+    }
+    modules
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "tests" {
+                sources(&path, found);
+            }
+        } else if name.ends_with(".rs") && name != "tests.rs" && name != "samples.rs" && name != "test_keys.rs" {
+            found.push(path);
+        }
+    }
+}
+
+fn imports() -> BTreeMap<String, BTreeSet<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in files {
+        let inside = file.strip_prefix(&root).unwrap();
+        let module = inside.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
+        if module != "lib" {
+            imports.entry(module).or_default().extend(used(&fs::read_to_string(&file).unwrap()));
+        }
+    }
+    imports
+}
+
+#[test]
+fn every_import_points_up_the_list() {
+    let place = |module: &str| ORDER.iter().position(|known| *known == module);
+    for (module, used) in imports() {
+        let own = place(&module).unwrap_or_else(|| panic!("{module} has no place in the order"));
+        for other in used {
+            let Some(theirs) = place(&other) else { continue };
+            assert!(theirs <= own, "{module} uses {other}, which stands below it");
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_apart_stays_apart() {
+    let imports = imports();
+    for (module, forbidden) in APART {
+        for other in *forbidden {
+            assert!(!imports[*module].contains(*other), "{module} uses {other}");
+        }
+    }
+}
+
+#[test]
+fn every_module_of_the_list_exists() {
+    let imports = imports();
+    for module in ORDER {
+        assert!(imports.contains_key(*module), "{module}");
+    }
+}
+
+/// Sans-IO: no sockets, files, clock, threads, environment or global randomness.
+#[test]
+fn the_core_touches_no_world() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    for file in files {
+        let source = fs::read_to_string(&file).unwrap();
+        for line in source.lines().take_while(|line| line.trim() != "#[cfg(test)]") {
+            let code = line.split("//").next().unwrap();
+            for world in [
+                "std::net",
+                "std::fs",
+                "std::thread",
+                "std::env",
+                "std::process",
+                "std::io",
+                "SystemTime",
+                "Instant",
+                "SysRng",
+                "OsRng",
+                "ThreadRng",
+                "rand::rng",
+                "getrandom",
+                "make_rng",
+                "unsafe ",
+            ] {
+                assert!(!code.contains(world), "{}: {line}", file.display());
+            }
+        }
+    }
+}
