@@ -22,6 +22,7 @@ use crate::error::{ApiMisuse, InvalidMessage};
 use core::fmt;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::sync::Arc;
 use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
@@ -203,16 +204,30 @@ impl<B: Backend> Private<B> {
         })?;
         let mut reject = Secret::zero();
         hkdf(&[], der, &[Label::RSA_KEM_REJECT.bytes()], reject.as_mut_bytes());
-        Ok(Self { key: B::RsaPrivate::new(der, &public)?, public, der: der.to_vec().into(), reject })
+        Ok(Self { key: B::RsaPrivate::new(der)?, public, der: der.to_vec().into(), reject })
     }
 
     fn decapsulate(&self, ciphertext: &[u8], rng: &mut dyn CryptoRng) -> Secret<32> {
+        let (number, in_range) = self.in_range(ciphertext);
         let mut message = Secret::zero();
-        let found = self.key.decrypt(ciphertext, message.as_mut_bytes(), rng);
+        let found = self.key.decrypt(&number, message.as_mut_bytes(), rng) & in_range;
         let mut rejected = Secret::zero();
         hmac_sha256(self.reject.as_bytes(), &[ciphertext], rejected.as_mut_bytes());
         select(&mut message, &rejected, !found);
         shared_secret(&self.public, ciphertext, &message)
+    }
+
+    /// What the private operation is given, and whether that is the ciphertext. One of another length or not below the
+    /// modulus, which whoever sent it knows, is replaced, so that the same work is done.
+    fn in_range<'a>(&self, ciphertext: &'a [u8]) -> (Cow<'a, [u8]>, Choice) {
+        let modulus = self.public.modulus();
+        if ciphertext.len() == modulus.len() && ciphertext < modulus {
+            return (ciphertext.into(), Choice::from(1));
+        }
+        // Zero and one would be cheaper than other numbers. This one has a leading zero byte, so it is below the modulus.
+        let mut number = vec![0x55; modulus.len()];
+        number.iter_mut().take(1).for_each(|first| *first = 0);
+        (number.into(), Choice::from(0))
     }
 }
 

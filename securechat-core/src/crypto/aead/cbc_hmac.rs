@@ -126,6 +126,9 @@ mod tests {
             for wrong in [&[0][..], &[17], &[255], &[1, 2], &[3, 2, 3], &[16; 15]] {
                 assert_eq!(key.open(&IV, b"ad", &mut forged(&[[1; BLOCK], ending(wrong)], &[])), Err(Decrypt));
             }
+            for longer_than_a_block in [17, 32] {
+                assert_eq!(key.open(&IV, b"ad", &mut forged(&[[longer_than_a_block; BLOCK]; 2], &[])), Err(Decrypt));
+            }
             assert_eq!(key.open(&IV, b"ad", &mut forged(&[], &[])), Err(Decrypt));
             for excess in 1..BLOCK {
                 assert_eq!(key.open(&IV, b"ad", &mut forged(&[[1; BLOCK]], &[1; BLOCK][..excess])), Err(Decrypt));

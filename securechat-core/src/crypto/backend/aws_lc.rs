@@ -242,32 +242,23 @@ impl X25519 for X25519Key {
 }
 
 /// An RSA private key as AWS-LC holds it.
-pub(crate) struct RsaKey {
-    key: OaepPrivateDecryptingKey,
-    public: PublicKey,
-}
+pub(crate) struct RsaKey(OaepPrivateDecryptingKey);
 
 impl RsaPrivate for RsaKey {
-    fn new(pkcs1: &[u8], public: &PublicKey) -> Result<Self, ApiMisuse> {
+    fn new(pkcs1: &[u8]) -> Result<Self, ApiMisuse> {
         let pkcs8 = der(SEQUENCE, &[&[INTEGER, 1, 0], &RSA_ALGORITHM, &der(OCTET_STRING, &[pkcs1])]);
         PrivateDecryptingKey::from_pkcs8(&pkcs8)
             .ok()
             .and_then(|key| OaepPrivateDecryptingKey::new(key).ok())
-            .map(|key| Self { key, public: public.clone() })
+            .map(Self)
             .ok_or(ApiMisuse::PrivateKey)
     }
 
     fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], _rng: &mut dyn CryptoRng) -> Choice {
-        let size = self.public.ciphertext_len();
-        // AWS-LC would refuse a ciphertext of another length or not below the modulus at once. Zero takes its place,
-        // which does not decode, so that the same work is done.
-        let zero = vec![0; size];
-        let possible = ciphertext.len() == size && ciphertext < self.public.modulus();
-        let ciphertext = if possible { ciphertext } else { &zero };
-        let mut plaintext = Zeroizing::new(vec![0; size]);
+        let mut plaintext = Zeroizing::new(vec![0; ciphertext.len()]);
         let label = Some(Label::RSA_KEM.bytes());
         let length = self
-            .key
+            .0
             .decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut plaintext, label)
             .map_or(0, |plaintext| plaintext.len());
         copy(&plaintext, message);

@@ -103,10 +103,10 @@ pub(crate) trait X25519: Send + Sync {
 
 /// An RSA private key.
 pub(crate) trait RsaPrivate: Sized + Send + Sync {
-    /// The key of PKCS#1 DER that [`rust_crypto::rsa_check`] accepted, and its public key.
-    fn new(pkcs1: &[u8], public: &PublicKey) -> Result<Self, ApiMisuse>;
+    /// The key of PKCS#1 DER that [`rust_crypto::rsa_check`] accepted.
+    fn new(pkcs1: &[u8]) -> Result<Self, ApiMisuse>;
     /// RSAES-OAEP of a 32-byte message, decoded as PROTOCOL.md 2.2 says: writes something into `message` always, and
-    /// gives whether it is a message. The ciphertext may be any bytes.
+    /// gives whether it is a message. The ciphertext has the length of the modulus and is below it.
     fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], rng: &mut dyn CryptoRng) -> Choice;
 }
 

@@ -225,24 +225,19 @@ fn taken(bytes: &mut [u8; 32]) -> Secret<32> {
 pub(crate) struct RsaKey(RsaPrivateKey);
 
 impl RsaPrivate for RsaKey {
-    fn new(pkcs1: &[u8], _public: &PublicKey) -> Result<Self, ApiMisuse> {
+    fn new(pkcs1: &[u8]) -> Result<Self, ApiMisuse> {
         RsaPrivateKey::from_pkcs1_der(pkcs1).map(Self).map_err(|_| ApiMisuse::PrivateKey)
     }
 
     fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], rng: &mut dyn CryptoRng) -> Choice {
-        let (size, precision) = (self.0.size(), self.0.n_bits_precision());
-        // A ciphertext of another length or not below the modulus is public knowledge. Zero takes its place, which does
-        // not decode, so that the same work is done.
-        let representative = integer(ciphertext, precision)
-            .filter(|integer| ciphertext.len() == size && integer < self.0.n().as_ref())
-            .unwrap_or_else(|| BoxedUint::zero_with_precision(precision));
+        let precision = self.0.n_bits_precision();
+        let zero = || BoxedUint::zero_with_precision(precision);
+        let number = integer(ciphertext, precision).unwrap_or_else(zero);
         // Blinded by `rng`, and checked against faults; what fails that check leaves zeros, which do not decode.
-        let decrypted = Zeroizing::new(
-            hazmat::rsa_decrypt_and_check(&self.0, Some(rng), &representative)
-                .unwrap_or_else(|_| BoxedUint::zero_with_precision(precision)),
-        );
+        let decrypted = hazmat::rsa_decrypt_and_check(&self.0, Some(rng), &number).unwrap_or_else(|_| zero());
+        let decrypted = Zeroizing::new(decrypted);
         let mut encoded = Zeroizing::new(decrypted.to_be_bytes());
-        let excess = encoded.len().saturating_sub(size);
+        let excess = encoded.len().saturating_sub(ciphertext.len());
         encoded.get_mut(excess..).map_or(Choice::from(0), |encoded| oaep::decode(encoded, message))
     }
 }

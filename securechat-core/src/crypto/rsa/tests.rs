@@ -50,6 +50,8 @@ on_every_backend! {
             for seed in 0..4 {
                 let (ciphertext, secret) = encapsulate::<A>(&key.public, &mut rng(seed));
                 assert_eq!(key.decapsulate(&ciphertext, &mut rng(2)).as_bytes(), secret.as_bytes());
+                let longer = [&[0], &ciphertext[..]].concat();
+                assert_eq!(*key.decapsulate(&longer, &mut rng(2)).as_bytes(), rejection(&made, &longer));
             }
         }
     }
@@ -66,7 +68,7 @@ on_every_backend! {
         let expected = shared_secret(&key.public, &right, &Secret::from_bytes(&message));
         assert_eq!(key.decapsulate(&right, &mut rng(1)).as_bytes(), expected.as_bytes());
 
-        let wrong: Vec<Vec<u8>> = vec![
+        let mut wrong: Vec<Vec<u8>> = vec![
             crafted(&|encoded| encoded[0] = 1),
             crafted(&|encoded| encoded[33] ^= 1),
             crafted(&|encoded| encoded[64] ^= 0x80),
@@ -91,6 +93,19 @@ on_every_backend! {
             [&[0], &right[..]].concat(),
             vec![3; 512],
         ];
+        // The same number in fewer and in more bytes, which would be another ciphertext for one message.
+        let leading_zero = |key: &PublicKey| {
+            (0..=u8::MAX)
+                .flat_map(|a| (0..=u8::MAX).map(move |b| (a, b)))
+                .map(|(a, b)| oaep::crafted(key, &message, |encoded| encoded[1..3].copy_from_slice(&[a, b])))
+                .find(|ciphertext| ciphertext[0] == 0)
+                .unwrap()
+        };
+        let ciphertext = leading_zero(&key.public);
+        let expected = shared_secret(&key.public, &ciphertext, &Secret::from_bytes(&message));
+        assert_eq!(key.decapsulate(&ciphertext, &mut rng(1)).as_bytes(), expected.as_bytes());
+        wrong.push(ciphertext[1..].to_vec());
+
         for (index, ciphertext) in wrong.iter().enumerate() {
             for seed in [1, 2] {
                 let secret = key.decapsulate(ciphertext, &mut rng(seed));
