@@ -32,3 +32,17 @@ pub fn fork(rng: &mut dyn rand_core::CryptoRng) -> Random {
 fn write_hex(formatter: &mut core::fmt::Formatter<'_>, bytes: &[u8]) -> core::fmt::Result {
     bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
 }
+
+#[cfg(test)]
+mod tests {
+    /// Links and sessions may live on any thread, and RSA keys are shared.
+    #[test]
+    fn keys_are_send_and_sync() {
+        fn check<T: Send + Sync>() {}
+        check::<super::aead::AeadKey>();
+        check::<super::ed25519::SigningKey>();
+        check::<super::mlkem::DecapsulationKey>();
+        check::<super::rsa::PrivateKey>();
+        check::<super::x25519::PrivateKey>();
+    }
+}

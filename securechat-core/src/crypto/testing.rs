@@ -47,3 +47,13 @@ pub(super) fn array<const N: usize>(digits: &str) -> [u8; N] {
 pub(super) fn rng(seed: u8) -> ChaCha20Rng {
     ChaCha20Rng::from_seed([seed; 32])
 }
+
+/// PROTOCOL.md 2.1 and 2.2, made with another implementation.
+pub(super) fn vectors() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../tests/vectors/crypto.json")).unwrap()
+}
+
+/// The bytes in a field of a vector.
+pub(super) fn field(vector: &serde_json::Value, name: &str) -> Vec<u8> {
+    hex(vector[name].as_str().unwrap())
+}

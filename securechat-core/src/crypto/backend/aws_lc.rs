@@ -3,7 +3,7 @@
 //! - **Randomness.** AWS-LC draws its own for ML-KEM's encapsulation, OAEP's seed and RSA's blinding, so what depends on
 //!   these does not replay from a seed. Keys are made from the caller's randomness, and so is OAEP's message.
 //! - **RSA.** There is no raw operation: the outcome of AWS-LC's OAEP, success or failure, takes the place of the
-//!   comparison in PROTOCOL.md 2.2. Keys are made, and imported ones checked, by the portable backend.
+//!   comparison in PROTOCOL.md 2.2. Keys are made, and read ones checked, by the portable backend.
 //! - **ML-KEM.** A private key has to be handed in expanded, so the portable backend expands the seed.
 //! - **Ed25519** is not here, see [`super::dalek`]; neither is the single AES block that gives the IV of the CBC cipher,
 //!   because aws-lc-rs keeps every AES key expanded in both directions, twice the memory.
@@ -119,7 +119,7 @@ fn copy(from: &[u8], to: &mut [u8]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
 }
 
-/// HMAC-SHA-256 that keeps its key instead of a state: a state of AWS-LC's takes 1,248 bytes, and copying it for a tag
+/// HMAC-SHA-256 that keeps its key instead of a state: a state of AWS-LC's takes 1,232 bytes, and copying it for a tag
 /// as long as the two blocks of hashing that it saves.
 pub(crate) struct HmacSha256<const KEY: usize>(Zeroizing<[u8; KEY]>);
 

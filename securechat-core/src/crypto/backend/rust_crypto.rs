@@ -1,4 +1,8 @@
 //! The portable backend: RustCrypto and dalek. All randomness is the caller's, so whatever it does replays from a seed.
+//!
+//! **Wiping.** The crates wipe keys, schedules and states when they drop them. What they leave is copies on the stack,
+//! and of RSA in the heap: reading a key, and each private operation, leave its primes and numbers made from them, which
+//! the crate rsa does not wipe. (Such a key is a static one, in memory for as long as the program runs anyway.)
 
 use super::{Backend, Block, Cbc, Gcm, Mac, MlKemPrivate, RsaPrivate, X25519, oaep};
 use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};

@@ -4,7 +4,7 @@ use super::*;
 use crate::codec;
 use crate::crypto::backend::oaep;
 use crate::crypto::test_keys::{RSA_2048, RSA_3072, RSA_4096, rsa_2048};
-use crate::crypto::testing::{array, hex, on_every_backend, rng};
+use crate::crypto::testing::{field, hex, on_every_backend, rng, vectors};
 
 /// What PROTOCOL.md 2.2 says for a ciphertext that holds no message, from its parts.
 fn rejection(key: &PrivateKey, ciphertext: &[u8]) -> [u8; 32] {
@@ -15,18 +15,15 @@ fn rejection(key: &PrivateKey, ciphertext: &[u8]) -> [u8; 32] {
 }
 
 on_every_backend! {
-    /// Computed by another program: a right ciphertext, and three that hold no message.
-    fn vectors<B>() {
-        let key = Private::<B>::from_der(RSA_2048).unwrap();
-        assert_eq!(key.public.id(), array("9d5b24669b1e5b7e64fcf4e813605c75dbe95e9eea41e38d92a57b0af5f90385"));
-        for (ciphertext, secret) in [
-            (&include_bytes!("../../../tests/vectors/rsa2048_kem.ct")[..],
-             "519906c1a1f83861058d54af4ea906ee35a914405c2d8275313bfb7e4d6e29a5"),
-            (&[0x55; 256], "7d752b2dd9bedccaa7c5d4239c241cdca1019acc02324e5004908969a1b26bb4"),
-            (&[0xff; 256], "4e6154c0f1962ad01038a44c64b605af2757c425d507a1dfc291f7657f88993d"),
-            (&[], "be60962fac70fbfdbd7216705acc1aea3a39efcdc60d1810365a639d8fd38337"),
-        ] {
-            assert_eq!(*key.decapsulate(ciphertext, &mut rng(1)).as_bytes(), array(secret));
+    /// PROTOCOL.md 2.2: right ciphertexts, and such as hold no message.
+    fn protocol_vectors<B>() {
+        for (vector, der) in vectors()["rsa_kem"].as_array().unwrap().iter().zip([RSA_2048, RSA_3072, RSA_4096]) {
+            let key = Private::<B>::from_der(der).unwrap();
+            assert_eq!(field(vector, "id"), key.public.id());
+            for vector in vector["ciphertexts"].as_array().unwrap() {
+                let secret = key.decapsulate(&field(vector, "ciphertext"), &mut rng(1));
+                assert_eq!(field(vector, "secret"), secret.as_bytes(), "{}", vector["comment"]);
+            }
         }
     }
 
