@@ -5,7 +5,9 @@ use super::links::{Asked, Side};
 use crate::error::{ApiMisuse, Error};
 use crate::event::{Event, LinkId, RequestKind};
 use crate::identity::SignedBundle;
-use crate::wire::{self, Bytes, NoticeCode, OneTimeCode, Password, Presence, Push, Refusal, Request, UserPresence};
+use crate::wire::{
+    self, Bytes, NoticeCode, OneTimeCode, Password, Presence, Push, Refusal, RefusalCode, Request, UserPresence,
+};
 
 impl Client {
     /// Gives the relay its own password, where it asks for one before a registration or login.
@@ -151,7 +153,9 @@ impl Client {
     }
 
     pub(super) fn log_in_refused(&mut self, link: LinkId, kind: RequestKind, refusal: Refusal) {
-        if kind == RequestKind::LogInByKey {
+        let for_good =
+            matches!(refusal.code, RefusalCode::Credentials | RefusalCode::Revoked | RefusalCode::NotAllowed);
+        if kind == RequestKind::LogInByKey && for_good {
             // The relay does not know this device any more, or it was revoked: the password is needed again.
             self.account.registered = false;
             self.save_account();
