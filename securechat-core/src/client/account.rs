@@ -153,8 +153,7 @@ impl Client {
     }
 
     pub(super) fn log_in_refused(&mut self, link: LinkId, kind: RequestKind, refusal: Refusal) {
-        let for_good =
-            matches!(refusal.code, RefusalCode::Credentials | RefusalCode::Revoked | RefusalCode::NotAllowed);
+        let for_good = matches!(refusal.code, RefusalCode::Credentials | RefusalCode::NotAllowed);
         if kind == RequestKind::LogInByKey && for_good {
             // The relay does not know this device any more, or it was revoked: the password is needed again.
             self.account.registered = false;
