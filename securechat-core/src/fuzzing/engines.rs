@@ -82,11 +82,13 @@ fn local(purpose: Purpose, number: u8) -> LocalIdentity {
     LocalIdentity::new(keys(number), user, 1, &Policy::default(), vec![], NOW).unwrap()
 }
 
-fn keys(number: u8) -> DeviceKeys {
+/// The keys of the device of this number.
+pub fn keys(number: u8) -> DeviceKeys {
     DeviceKeys::generate(&mut Stream::new(number), None).unwrap()
 }
 
-fn user(number: u8) -> UserName {
+/// The user of this number.
+pub fn user(number: u8) -> UserName {
     UserName::new(&format!("user{number}")).unwrap()
 }
 

@@ -8,10 +8,12 @@
 
 mod engines;
 mod parsers;
+mod relay;
 mod stream;
 
 pub use engines::*;
 pub use parsers::*;
+pub use relay::*;
 
 /// A target by its name, which is also the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
@@ -32,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     ("name", name),
     ("prekey", prekey),
     ("push", push),
+    ("relay", relay),
     ("reply", reply),
     ("request", request),
     ("vault", vault),

@@ -9,7 +9,7 @@ use securechat_core::crypto::secret::Secret;
 use securechat_core::crypto::{mlkem, rsa, x25519};
 use securechat_core::file::{Chunks, FileOffer, Manifest};
 use securechat_core::frame::write_frame;
-use securechat_core::fuzzing::{self, Device, KEY, RECORD, Sample, offer};
+use securechat_core::fuzzing::{self, Device, Host, KEY, RECORD, Sample, offer};
 use securechat_core::identity::{DeviceKeys, LocalIdentity, PrekeyPublic, SignedDeviceList, SignedPrekey, UserName};
 use securechat_core::limits::DAY;
 use securechat_core::noise::Role;
@@ -26,7 +26,8 @@ const NOW: u64 = 20_000 * DAY;
 
 /// Every seed.
 pub(crate) fn all() -> Vec<Seed> {
-    [parsers(), signed_objects(), requests(), replies(), pushes(), contents(), files(), links(), envelopes()].concat()
+    [parsers(), signed_objects(), requests(), replies(), pushes(), contents(), files(), links(), envelopes(), relay()]
+        .concat()
 }
 
 fn rng(seed: u64) -> ChaCha20Rng {
@@ -285,5 +286,94 @@ fn envelopes() -> Vec<Seed> {
         ("envelope", "out_of_order", joined(&[&second, &first])),
         ("envelope", "ratchet", joined(&[&first, &second, &last, &late])),
         ("envelope", "replay", joined(&[&first, &second, &first, &second])),
+    ]
+}
+
+/// A user as their device talks to the relay, on the connection of their number.
+struct Talker {
+    number: u8,
+    keys: DeviceKeys,
+    user: UserName,
+    asked: u32,
+}
+
+impl Talker {
+    fn new(number: u8) -> Self {
+        Self { number, keys: fuzzing::keys(number), user: fuzzing::user(number), asked: 0 }
+    }
+
+    /// One request as the input of the target has it, after it was answered by the reply of its kind.
+    fn ask(&mut self, host: &mut Host, choice: u8, request: Request) -> Vec<u8> {
+        self.asked += 1;
+        let request = request.encode(self.asked).unwrap();
+        let answers = host.take(choice | self.number, &request);
+        let replied =
+            |answer: &Vec<u8>| matches!(Received::decode(answer), Ok(Received::Reply(id, _)) if id == self.asked);
+        assert!(answers.iter().any(replied), "refused");
+        let mut step = vec![choice | self.number];
+        step.put_prefixed(&request).unwrap();
+        step
+    }
+
+    fn claim(&self) -> [u8; 64] {
+        let (relay, identity) = (fuzzing::relay_identity(), self.keys.identity());
+        let channel_binding = &fuzzing::binding(self.number);
+        LoginClaim { relay: &relay, user: &self.user, identity: &identity, channel_binding }.sign(&self.keys.identity)
+    }
+
+    fn register(&mut self, host: &mut Host) -> Vec<u8> {
+        let policy = Policy::default();
+        let keys = fuzzing::keys(self.number);
+        let local = LocalIdentity::new(keys, Some(self.user.clone()), 1, &policy, prekeys(1), fuzzing::NOW).unwrap();
+        let list = SignedDeviceList::create(self.user.clone(), &self.keys.identity).unwrap();
+        let register = Register {
+            user: self.user.clone(),
+            password: Password::new("correct horse".into()).unwrap(),
+            bundle: local.bundle.bytes().into(),
+            list: list.bytes().into(),
+            signature: self.claim(),
+        };
+        self.ask(host, 0x80, Request::Register(register))
+    }
+
+    fn log_in(&mut self, host: &mut Host) -> Vec<u8> {
+        let login = LogInDevice { user: self.user.clone(), identity: self.keys.identity(), signature: self.claim() };
+        self.ask(host, 0xc0, Request::LogInDevice(login))
+    }
+}
+
+/// What a relay is asked, connection by connection.
+fn relay() -> Vec<Seed> {
+    let (mut host, mut one, mut two) = (Host::new(), Talker::new(1), Talker::new(2));
+    let (id, blob) = (EnvelopeId([1; 16]), BlobId([4; 16]));
+    let registered = [one.register(&mut host), two.register(&mut host)].concat();
+    let prekey = |id| SignedPrekey::sign(&fuzzing::keys(2).identity, 1, prekeys(id)[1].clone()).unwrap();
+    let prekeys = [2, 3].map(|id| prekey(id).bytes().into()).to_vec();
+    let (from, to) = (one.keys.identity(), two.keys.identity());
+    let keys_of_two = || FetchKeys { user: fuzzing::user(2), devices: vec![to], prekey_kind: 2 };
+    let item = SendItem { id, recipient: Recipient::Device(to), transient: false, envelope: random(300).into() };
+    let envelopes = vec![EnvelopeRef { sender: from, id }];
+    let messages = [
+        two.ask(&mut host, 0, Request::PublishPrekeys(PublishPrekeys { replace: false, prekeys })),
+        one.ask(&mut host, 0, Request::FetchLists(FetchLists { user: fuzzing::user(2), from: 0 })),
+        one.ask(&mut host, 0, Request::FetchKeys(keys_of_two())),
+        one.ask(&mut host, 0, Request::Send(Send { items: vec![item] })),
+        two.log_in(&mut host),
+        two.ask(&mut host, 0, Request::Acknowledge(Acknowledge { envelopes })),
+        one.ask(&mut host, 0, Request::SetPresence(SetPresence { presence: Presence::Away, watch: true })),
+        one.ask(&mut host, 0x80, Request::Users(FetchUsers { from: String::new() })),
+    ];
+    let chunk = Chunks::new(&offer(Cipher::AesGcm, 10)).seal(0, &random(10)).unwrap().0;
+    let files = [
+        one.ask(&mut host, 0, Request::CreateBlob(CreateBlob { id: blob, size: 10 })),
+        two.ask(&mut host, 0, Request::MissingChunks(MissingChunks { id: blob, from: 0 })),
+        one.ask(&mut host, 0, Request::PutChunk(PutChunk { id: blob, index: 0, chunk: chunk.into() })),
+        two.ask(&mut host, 0, Request::GetChunk(GetChunk { id: blob, index: 0 })),
+        one.ask(&mut host, 0, Request::DeleteBlob(DeleteBlob { id: blob })),
+    ];
+    host.end();
+    vec![
+        ("relay", "messages", [&registered[..], &messages.concat()].concat()),
+        ("relay", "files", [&registered[..], &files.concat()].concat()),
     ]
 }
