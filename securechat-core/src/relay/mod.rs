@@ -27,6 +27,7 @@
 
 mod accounts;
 mod blobs;
+pub mod conformance;
 mod connection;
 mod directory;
 mod event;

@@ -1,7 +1,7 @@
 //! What a relay keeps, as jobs over any database.
 //!
 //! Each job is one small step that a database does in one transaction: the relay has decided everything that can be
-//! decided beforehand, and the conditions that are left are named with each job. [`conformance`](super)
+//! decided beforehand, and the conditions that are left are named with each job. [`conformance`](super::conformance)
 //! checks an implementation.
 
 use super::job::PasswordHash;
