@@ -9,7 +9,7 @@ const PASSWORD_VARIABLE: &str = "SECURECHAT_SERVER_PASSWORD";
 
 /// The relay of securechat: passes on what it cannot read, and keeps it for who is offline.
 #[derive(Parser)]
-#[command(name = "securechat-server", version, about, args_conflicts_with_subcommands = false)]
+#[command(name = "securechat-server", version)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,

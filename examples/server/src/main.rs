@@ -6,7 +6,7 @@ mod cli;
 use clap::Parser;
 use cli::{Cli, Command};
 use securechat_server::{Config, Server, ServerError};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use tracing::Level;
@@ -32,16 +32,28 @@ fn serve(config: Config) -> Result<(), ServerError> {
     let server = Server::start(config)?;
     let stop = server.stop_handle();
     ctrlc::set_handler(move || stop.stop()).map_err(|error| ServerError::Signals(error.to_string()))?;
-    println!("The relay is running. Give this address to its users; the part after # is how they recognise it:\n");
-    println!("    {}\n", server.address());
-    println!("Registration is {}. Ctrl-C stops the relay.", if open { "open" } else { "closed" });
+    tell(&format!(
+        "The relay is running. Give this address to its users; the part after # is how they recognise it:\n\n    {}\n\n\
+         Registration is {}. Ctrl-C stops the relay.\n",
+        server.address(),
+        if open { "open" } else { "closed" },
+    ));
     server.wait()
 }
 
 fn import(config: &Config, file: &Path) -> Result<(), ServerError> {
     let imported = securechat_server::import(config, file)?;
-    println!("{} users imported; {} were here already and stay as they are.", imported.new, imported.known);
+    tell(&format!("{} imported; {} here already, who stay as they are.\n", users(imported.new), users(imported.known)));
     Ok(())
+}
+
+fn users(count: usize) -> String {
+    if count == 1 { "1 user".into() } else { format!("{count} users") }
+}
+
+/// Prints for whoever looks; a relay goes on when nobody does.
+fn tell(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 fn start_log(verbose: u8) {

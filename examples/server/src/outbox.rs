@@ -34,11 +34,6 @@ impl Outbox {
         Ok(written)
     }
 
-    /// How many bytes wait.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -95,7 +90,7 @@ mod tests {
             let before = socket.taken.len();
             let written = outbox.write(&mut socket, &bytes).unwrap();
             assert_eq!(written, socket.taken.len() - before);
-            assert_eq!(outbox.len(), expected.len() - socket.taken.len());
+            assert_eq!(outbox.0.len(), expected.len() - socket.taken.len());
         }
         socket.room = 1_000;
         outbox.write(&mut socket, &[]).unwrap();

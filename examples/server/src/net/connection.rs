@@ -30,7 +30,7 @@ pub(super) struct Connection {
     pub(super) deadline: Option<u64>,
     /// Whether it stands in the list of those to be flushed.
     pub(super) touched: bool,
-    /// Whether the relay was told that much is unwritten here.
+    /// Whether the relay was told to give nothing more for now.
     pub(super) paused: bool,
     /// Whether nothing is read because the relay has no room for requests.
     pub(super) held_back: bool,
@@ -119,5 +119,16 @@ impl Connection {
     /// Has the poller report what this connection waits for.
     pub(super) fn set_interest(&mut self) -> io::Result<()> {
         self.socket.set_interest(!self.held_back, !self.outbox.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle connection holds no buffer; what it holds fits into this and what core promises of a link.
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Connection>() <= 1_024, "{}", size_of::<Connection>());
     }
 }

@@ -11,44 +11,34 @@
 
 mod accept;
 mod connection;
+mod ending;
 mod links;
 mod log;
 mod slots;
+mod traffic;
 
 use crate::census::Census;
 use crate::clock;
 use crate::error::ServerError;
 use crate::socket::Registered;
 use crate::stats::Counters;
-use crate::tap::{Direction, Tap};
+use crate::tap::Tap;
 use crate::timers::Timers;
 use crate::workers::Workers;
-use connection::{Connection, Input, Phase};
+use connection::{Connection, Phase};
 use polling::{Events, Poller};
-use securechat_core::error::Error;
-use securechat_core::link::LinkEvent;
-use securechat_core::relay::{ConnId, Output, Relay, RelayEvent};
-use securechat_core::wire::CloseCode;
+use securechat_core::relay::{ConnId, Relay};
 use slots::Slots;
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zeroize::Zeroizing;
+use traffic::{READ_SIZE, WRITE_SIZE};
 
 pub(crate) use links::Links;
 
 /// The poller's key of the listener; connections have the numbers of their slots.
 const LISTENER: usize = usize::MAX - 1;
-/// Bytes read from a socket at once.
-const READ_SIZE: usize = 64 * 1024;
-/// Reads from one socket before the next one has its turn.
-const READS_PER_TURN: usize = 4;
-/// Bytes that a link may have ready before they are written.
-const WRITE_SIZE: usize = 64 * 1024;
-/// Bytes in an outbox above which the relay gives nothing more to that client, and below which it does again.
-const PAUSE_ABOVE: usize = 256 * 1024;
-const RESUME_BELOW: usize = 64 * 1024;
 /// How long clients have to take their last bytes when the server stops, in milliseconds.
 const STOP_TIME: u64 = 3_000;
 
@@ -124,6 +114,7 @@ impl Net {
                 self.begin_to_stop();
             }
         }
+        tracing::info!("the relay has stopped");
         Ok(())
     }
 
@@ -188,251 +179,6 @@ impl Net {
                     Err(error) => self.fail(slot, error, now),
                 },
                 Phase::Flushing(_) | Phase::Lingering(_) => self.remove(slot, now),
-            }
-        }
-    }
-
-    /// Reads what a client sent and hands it on.
-    fn take_input(&mut self, slot: usize, now: u64) {
-        for _ in 0..READS_PER_TURN {
-            let Some(connection) = self.connections.get_mut(slot) else { return };
-            if connection.is_live() && !self.relay.has_room() {
-                connection.held_back = true;
-                return self.held_back.push(slot);
-            }
-            let count = match connection.read(&mut self.input) {
-                Input::Nothing => return,
-                Input::End => return self.end(slot, now),
-                Input::Bytes(count) => count,
-            };
-            let bytes = self.input.get(..count).unwrap_or_default();
-            self.counters.bytes_in.add(count);
-            if let Some(tap) = &self.tap {
-                tap.show(connection.client, Direction::In, bytes);
-            }
-            if connection.is_live() {
-                let result = connection.link.handle_input(bytes, now);
-                self.take_link_events(slot, now);
-                if let Err(error) = result {
-                    return self.fail(slot, error, now);
-                }
-            }
-            if count < READ_SIZE {
-                return;
-            }
-        }
-    }
-
-    fn take_link_events(&mut self, slot: usize, now: u64) {
-        while let Some(connection) = self.connections.get_mut(slot)
-            && let Some(event) = connection.link.poll_event()
-        {
-            match event {
-                LinkEvent::Open { suite, channel_binding, .. } => {
-                    tracing::info!(client = %connection.client, %suite, "connected");
-                    self.counters.links.add(1);
-                    match self.relay.connect(now, connection.place.address(), channel_binding) {
-                        Ok(conn) => {
-                            connection.conn = Some(conn);
-                            self.slot_of.insert(conn, slot);
-                        }
-                        Err(code) => self.close(slot, code as u8, now),
-                    }
-                }
-                LinkEvent::Data(data) => {
-                    // It may hold a password.
-                    let data = Zeroizing::new(data);
-                    if let Some(conn) = connection.conn {
-                        self.relay.handle_data(conn, &data, now);
-                    }
-                }
-                LinkEvent::Closed { .. } => {
-                    self.forget(slot, now);
-                    self.finish(slot, now);
-                }
-                // A relay asks nobody who they are, so there is nothing to verify.
-                _ => {}
-            }
-        }
-    }
-
-    /// Does everything that follows from what happened: until the relay has nothing more to say, and nothing can be
-    /// written any more.
-    fn settle(&mut self, now: u64) {
-        loop {
-            while let Some(event) = self.relay.poll_event() {
-                self.log(&event);
-            }
-            while let Some((conn, output)) = self.relay.poll_output() {
-                self.put_output(conn, output, now);
-            }
-            while let Some((job, request)) = self.relay.poll_job() {
-                self.workers.submit(job, request);
-            }
-            let Some(slot) = self.touched.pop() else { return };
-            self.flush(slot, now);
-        }
-    }
-
-    fn put_output(&mut self, conn: ConnId, output: Output, now: u64) {
-        let Some(slot) = self.slot_of.get(&conn).copied() else { return };
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        match output {
-            Output::Data(data) => {
-                if let Err(error) = connection.link.send(&data) {
-                    return self.fail(slot, error, now);
-                }
-                connection.ready = connection.ready.saturating_add(data.len());
-                // Early, so that the relay hears soon of a client that takes nothing.
-                if connection.ready >= WRITE_SIZE { self.flush(slot, now) } else { self.touch(slot) }
-            }
-            Output::Admitted => {
-                connection.link.raise_frame_limit();
-                self.census.admit(&connection.place);
-            }
-            Output::Close(code) => {
-                let reason = CloseCode::from_number(code);
-                tracing::info!(client = %connection.client, ?reason, "closing");
-                connection.conn = None;
-                self.slot_of.remove(&conn);
-                self.close(slot, code, now);
-            }
-        }
-    }
-
-    fn log(&self, event: &RelayEvent) {
-        match event {
-            RelayEvent::LoggedIn { .. } => self.counters.logins.add(1),
-            RelayEvent::Ended { code: Some(CloseCode::Stalled), .. } => self.counters.slow_readers.add(1),
-            _ => {}
-        }
-        let slot = log::conn(event).and_then(|conn| self.slot_of.get(&conn));
-        log::write(event, slot.and_then(|slot| self.connections.get(*slot)).map(|connection| connection.client));
-    }
-
-    /// Writes what a client's link has ready.
-    fn flush(&mut self, slot: usize, now: u64) {
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        connection.touched = false;
-        connection.ready = 0;
-        self.output.clear();
-        while connection.link.poll_transmit(&mut self.output) {}
-        if let Some(tap) = self.tap.as_ref().filter(|_| !self.output.is_empty()) {
-            tap.show(connection.client, Direction::Out, &self.output);
-        }
-        let written = connection.outbox.write(&*connection.socket, &self.output);
-        let Ok(count) = written.and_then(|count| connection.shut_down_if_flushed(now).map(|()| count)) else {
-            return self.remove(slot, now);
-        };
-        self.counters.bytes_out.add(count);
-        if let Some(conn) = connection.conn {
-            let waiting = connection.outbox.len();
-            if waiting > PAUSE_ABOVE && !connection.paused {
-                connection.paused = true;
-                self.relay.pause_output(conn, now);
-            } else if waiting < RESUME_BELOW && connection.paused {
-                connection.paused = false;
-                self.relay.resume_output(conn);
-            }
-        }
-        let deadline = connection.next_deadline();
-        self.timers.update(slot, connection.deadline, deadline);
-        connection.deadline = deadline;
-        if connection.set_interest().is_err() {
-            self.remove(slot, now);
-        }
-    }
-
-    /// Notes that a connection may have something to write.
-    fn touch(&mut self, slot: usize) {
-        if let Some(connection) = self.connections.get_mut(slot)
-            && !connection.touched
-        {
-            connection.touched = true;
-            self.touched.push(slot);
-        }
-    }
-
-    /// Closes a link in order.
-    fn close(&mut self, slot: usize, code: u8, now: u64) {
-        if let Some(connection) = self.connections.get_mut(slot) {
-            // One that has failed meanwhile has nothing to close.
-            let _ = connection.link.close(code);
-        }
-        self.finish(slot, now);
-    }
-
-    /// A link failed, by its own fault or by the client's. The client sees the connection end.
-    fn fail(&mut self, slot: usize, error: Error, now: u64) {
-        if let Some(connection) = self.connections.get_mut(slot) {
-            tracing::debug!(client = %connection.client, %error, "link failed");
-        }
-        self.forget(slot, now);
-        self.finish(slot, now);
-    }
-
-    /// The client ended its side.
-    fn end(&mut self, slot: usize, now: u64) {
-        if let Some(connection) = self.connections.get_mut(slot)
-            && connection.is_live()
-            && let Err(error) = connection.link.handle_end()
-        {
-            tracing::debug!(client = %connection.client, %error, "connection lost");
-        }
-        self.remove(slot, now);
-    }
-
-    /// Lets the last bytes be written; the connection ends after them.
-    fn finish(&mut self, slot: usize, now: u64) {
-        if let Some(connection) = self.connections.get_mut(slot) {
-            connection.finish(now);
-        }
-        self.touch(slot);
-    }
-
-    /// The relay need not know this connection any more.
-    fn forget(&mut self, slot: usize, now: u64) {
-        if let Some(conn) = self.connections.get_mut(slot).and_then(|connection| connection.conn.take()) {
-            self.slot_of.remove(&conn);
-            self.relay.disconnect(conn, now);
-        }
-    }
-
-    /// Ends a connection at once.
-    fn remove(&mut self, slot: usize, now: u64) {
-        self.forget(slot, now);
-        if let Some(connection) = self.connections.remove(slot) {
-            self.timers.update(slot, connection.deadline, None);
-            self.census.leave(connection.place);
-            tracing::debug!(client = %connection.client, "disconnected");
-            self.counters.connections.set(self.census.count());
-        }
-    }
-
-    /// Reads again from those that were not read from for want of room.
-    fn release_held_back(&mut self, now: u64) {
-        if self.held_back.is_empty() || !self.relay.has_room() {
-            return;
-        }
-        for slot in std::mem::take(&mut self.held_back) {
-            if let Some(connection) = self.connections.get_mut(slot) {
-                connection.held_back = false;
-                self.touch(slot);
-            }
-        }
-        self.settle(now);
-    }
-
-    fn begin_to_stop(&mut self) {
-        let now = clock::now();
-        self.listener = None;
-        self.accept_at = None;
-        self.relay.shutdown(now);
-        self.settle(now);
-        // Those whose handshake is not over: there is nothing to say to them.
-        for slot in self.connections.numbers() {
-            if self.connections.get_mut(slot).is_some_and(|connection| connection.is_live()) {
-                self.remove(slot, now);
             }
         }
     }
