@@ -1,4 +1,4 @@
-//! Whole servers over real sockets, one scenario per module.
+//! Whole servers over real sockets, one kind of scenario per module.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,4 +9,9 @@
 )]
 
 mod accounts;
+mod crowds;
+mod imported_users;
+mod program;
+mod slow_readers;
 mod support;
+mod tap;

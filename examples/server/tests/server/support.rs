@@ -3,12 +3,14 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use securechat_core::crypto::{Random, x25519};
-use securechat_core::identity::{DeviceKeys, Identity, LocalIdentity, PrekeyPublic, SignedDeviceList, UserName};
+use securechat_core::identity::{
+    DeviceKeys, Identity, LocalIdentity, PrekeyPublic, RelayAddress, SignedDeviceList, UserName,
+};
 use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
 use securechat_core::suite::{Policy, Suite};
 use securechat_core::wire::{
-    Deliver, Enter, EnvelopeId, LogIn, LogInDevice, LoginClaim, Password, Push, Received, Recipient, Refusal,
-    RefusalCode, Register, Reply, Request, Send, SendItem, SendOutcome,
+    Acknowledge, Deliver, Enter, EnvelopeId, EnvelopeRef, LogIn, LogInDevice, LoginClaim, Password, Push, Received,
+    Recipient, Refusal, RefusalCode, Register, Reply, Request, Send, SendItem, SendOutcome,
 };
 use securechat_server::{Config, RunningServer, Server};
 use std::collections::VecDeque;
@@ -118,23 +120,23 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn connect(server: &RunningServer) -> Self {
-        Self::connect_with(server, &[Suite::ALL[0]]).unwrap()
+    pub fn connect(address: &RelayAddress) -> Self {
+        Self::connect_with(address, &[Suite::ALL[0]]).expect("the server takes the connection")
     }
 
     /// Connects with these suites; none if the server ends the connection instead.
-    pub fn connect_with(server: &RunningServer, suites: &[Suite]) -> Option<Self> {
-        let stream = TcpStream::connect(server.listening()).ok()?;
+    pub fn connect_with(address: &RelayAddress, suites: &[Suite]) -> Option<Self> {
+        let stream = TcpStream::connect((address.host.as_str(), address.port)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         let mut config = LinkConfig::new(Purpose::Relay);
         config.policy = Policy::new(suites.to_vec()).unwrap();
-        config.pin = Some(server.fingerprint());
+        config.pin = address.fingerprint;
         let link = Link::initiator(config, rng(now()), now()).unwrap();
         let mut client = Self {
             stream,
             link,
-            relay: server.identity(),
+            relay: Identity::from_bytes([0; 32]),
             channel_binding: [0; 32],
             inbox: VecDeque::new(),
             last_request: 0,
@@ -152,8 +154,8 @@ impl Client {
     }
 
     /// A connection on which a new user registered with the password "password".
-    pub fn registered(server: &RunningServer, device: &Device) -> Self {
-        let mut client = Self::connect(server);
+    pub fn registered(address: &RelayAddress, device: &Device) -> Self {
+        let mut client = Self::connect(address);
         let request = device.register("password", &client);
         assert!(matches!(client.request(&request), Ok(Reply::Register(_))));
         client.link.raise_frame_limit();
@@ -161,8 +163,8 @@ impl Client {
     }
 
     /// A connection on which a device logged in with its key.
-    pub fn logged_in(server: &RunningServer, device: &Device) -> Self {
-        let mut client = Self::connect(server);
+    pub fn logged_in(address: &RelayAddress, device: &Device) -> Self {
+        let mut client = Self::connect(address);
         let request = device.log_in_device(&client);
         assert!(matches!(client.request(&request), Ok(Reply::LogInDevice(_))));
         client.link.raise_frame_limit();
@@ -219,6 +221,11 @@ impl Client {
         }
     }
 
+    pub fn acknowledge(&mut self, delivered: &Deliver) {
+        let envelopes = vec![EnvelopeRef { sender: delivered.sender, id: delivered.id }];
+        assert!(matches!(self.request(&Request::Acknowledge(Acknowledge { envelopes })), Ok(Reply::Acknowledge(_))));
+    }
+
     /// Reads until the server has closed and ended the connection; gives the code of its `Close`, if there was one.
     pub fn wait_for_end(&mut self) -> Option<u8> {
         while self.receive() {
@@ -262,7 +269,10 @@ impl Client {
         }
         while let Some(event) = self.link.poll_event() {
             match event {
-                LinkEvent::Open { channel_binding, .. } => self.channel_binding = channel_binding,
+                LinkEvent::Open { channel_binding, remote, .. } => {
+                    self.channel_binding = channel_binding;
+                    self.relay = remote.unwrap().bundle().identity;
+                }
                 LinkEvent::Data(data) => self.inbox.push_back(Received::decode(&data).unwrap()),
                 LinkEvent::Closed { code } => self.closed = Some(code),
                 other => panic!("{other:?}"),
