@@ -144,7 +144,10 @@ fn every_pattern_in_every_suite_gives_both_sides_the_same_keys() {
             }
             let [one, other] = Run::new(pattern, suite).complete(pattern).map(|end| end.into_session().unwrap());
             assert_eq!((one.0.as_bytes(), one.1), (other.0.as_bytes(), other.1));
-            assert_eq!(one.1, initiator.hash, "the run replays from its seed");
+            // AWS-LC draws randomness of its own.
+            if cfg!(not(feature = "aws-lc")) {
+                assert_eq!(one.1, initiator.hash, "the run replays from its seed");
+            }
         }
     }
 }
