@@ -29,7 +29,7 @@ pub fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
     Active::hkdf(salt, ikm, info, bounded(out));
 }
 
-/// The expand step of HKDF with SHA-256 (RFC 5869) alone; `out` as in [`hkdf`].
+/// The expand step of HKDF with SHA-256 (RFC 5869) alone; `out` as in [`hkdf()`].
 pub fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
     Active::hkdf_expand(prk, info, bounded(out));
 }
