@@ -36,7 +36,7 @@ const _: () = assert!(SENT_CONTENT_MAX <= u16::MAX as usize);
 /// The longest of what is limited by itself.
 const _: () = assert!(CONTENT_HEADER + 16 + VARINT16 + TEXT_MAX <= CONTENT_MAX);
 const _: () = assert!(CONTENT_HEADER + TAG + VARINT16 + RECEIPT_IDS * 16 <= CONTENT_MAX);
-const _: () = assert!(CONTENT_HEADER + VARINT16 + SIGNED_DEVICE_LIST_MAX <= CONTENT_MAX);
+const _: () = assert!(CONTENT_HEADER + VARINT16 + SIGNED_DEVICE_LIST_MAX + 32 <= CONTENT_MAX);
 
 /// The longest handshake message of a session: `e, ee, ekem1, es, s, se` or `e, ee, skem, sig`, and the bundle.
 const fn session_handshake(cipher: Cipher) -> usize {

@@ -74,7 +74,7 @@ fn the_bodies_are_the_documented_ones() {
         join(&[&[5; 16], &[6; 32], &[2], &[0xf0, 0xa2, 0x04], b"\x05a.pdf", b"\x0fapplication/pdf"]),
         join(&[&[5; 16], &[7; 32]]),
         join(&[&[8; 16]]),
-        join(&[&[100], &[9; 100]]),
+        join(&[&[100], &[9; 100], &[3; 32]]),
         join(&[&[1]]),
         join(&[]),
     ];
