@@ -73,3 +73,15 @@ fn a_run_replays_from_its_seed() {
         assert_eq!(one, other);
     }
 }
+
+#[test]
+fn c5_debug_shows_no_plaintext() {
+    let mut pair = Pair::open(Purpose::Peer, X25519_GCM);
+    pair.ends[INITIATOR].send(b"AAAA").unwrap();
+    let mut bytes = Vec::new();
+    pair.ends[INITIATOR].poll_transmit(&mut bytes);
+    pair.ends[RESPONDER].handle_input(&bytes, NOW).unwrap();
+    let link = &mut pair.ends[RESPONDER];
+    let shown = format!("{link:?} {:?}", link.poll_event());
+    assert!(shown.contains("Data(4 bytes)") && !shown.contains("65, 65, 65, 65"), "{shown}");
+}

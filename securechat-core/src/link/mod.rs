@@ -14,6 +14,46 @@
 //! ```
 //!
 //! A link that failed stays failed: its keys are erased and every later call returns the same error.
+//!
+//! Two ends in one place, where sockets would carry the bytes:
+//!
+//! ```
+//! use securechat_core::crypto::Random;
+//! use securechat_core::identity::{DeviceKeys, LocalIdentity};
+//! use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
+//! use securechat_core::suite::Policy;
+//!
+//! # fn random(seed: u64) -> Random {
+//! #     Box::new(<rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::seed_from_u64(seed))
+//! # }
+//! # fn main() -> Result<(), securechat_core::error::Error> {
+//! let now = 1_700_000_000_000; // Unix milliseconds
+//! let keys = DeviceKeys::generate(&mut *random(1), None)?;
+//! let relay = LocalIdentity::new(keys, None, 0, &Policy::default(), vec![], now)?;
+//!
+//! let mut config = LinkConfig::new(Purpose::Relay);
+//! config.pin = Some(relay.bundle.fingerprint());
+//! let mut client = Link::initiator(config, random(2), now)?;
+//! let mut config = LinkConfig::new(Purpose::Relay);
+//! config.local = Some(relay.into());
+//! let mut server = Link::responder(config, random(3), now)?;
+//!
+//! let mut wire = Vec::new();
+//! while client.poll_transmit(&mut wire) {
+//!     server.handle_input(&std::mem::take(&mut wire), now)?;
+//!     server.poll_transmit(&mut wire);
+//!     client.handle_input(&std::mem::take(&mut wire), now)?;
+//! }
+//! assert!(matches!(client.poll_event(), Some(LinkEvent::Open { remote: Some(_), .. })));
+//! assert!(matches!(server.poll_event(), Some(LinkEvent::Open { remote: None, .. })));
+//!
+//! client.send(b"hello")?;
+//! client.poll_transmit(&mut wire);
+//! server.handle_input(&wire, now)?;
+//! assert!(matches!(server.poll_event(), Some(LinkEvent::Data(data)) if data == b"hello"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod handshake;
 mod negotiation;
@@ -28,6 +68,7 @@ use crate::identity::{Fingerprint, LocalIdentity, SignedBundle};
 use crate::limits::{self, Limits};
 use crate::noise::Role;
 use crate::suite::{Policy, Suite};
+use core::fmt;
 use handshake::{ExpectAnswer, ExpectOffer, Setup};
 use state::{Io, State};
 use std::collections::VecDeque;
@@ -95,7 +136,6 @@ impl LinkConfig {
 }
 
 /// What happens on a link.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum LinkEvent {
     /// The link stopped: the other side showed an identity that no pin vouches for. It goes on with
@@ -124,6 +164,27 @@ pub enum LinkEvent {
         /// The code it gave.
         code: u8,
     },
+}
+
+impl fmt::Debug for LinkEvent {
+    /// Of data it shows the length alone.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verify { bundle, changed, expired } => formatter
+                .debug_struct("Verify")
+                .field("fingerprint", &bundle.fingerprint())
+                .field("changed", changed)
+                .field("expired", expired)
+                .finish(),
+            Self::Open { suite, remote, .. } => formatter
+                .debug_struct("Open")
+                .field("suite", suite)
+                .field("remote", &remote.as_ref().map(SignedBundle::fingerprint))
+                .finish_non_exhaustive(),
+            Self::Data(data) => write!(formatter, "Data({} bytes)", data.len()),
+            Self::Closed { code } => formatter.debug_struct("Closed").field("code", code).finish(),
+        }
+    }
 }
 
 impl Link {
@@ -249,7 +310,7 @@ impl Link {
     /// After [`LinkEvent::Verify`]: ends the link; the other side is told nothing.
     pub fn refuse(&mut self) {
         if matches!(self.state, State::ExpectDecision(_)) {
-            self.state = State::Failed(PeerMisbehaved::IdentityMismatch.into());
+            let _ = self.fail(PeerMisbehaved::IdentityMismatch.into());
         }
     }
 

@@ -5,10 +5,11 @@ use super::handshake::{ExpectAnswer, ExpectDecision, ExpectMessage, ExpectOffer}
 use super::records::{ExpectReady, Open};
 use crate::error::{Error, PeerMisbehaved};
 use crate::frame::Deframer;
+use core::fmt;
 use std::collections::VecDeque;
 
 /// The outside of a link: bytes in, bytes out, events, and the time.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Io {
     pub(super) deframer: Deframer,
     pub(super) out: Vec<u8>,
@@ -22,6 +23,12 @@ impl Io {
     pub(super) fn send_frame(&mut self, content: &[u8]) {
         self.out.extend_from_slice(&(content.len() as u32).to_be_bytes());
         self.out.extend_from_slice(content);
+    }
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Io").field("out", &self.out.len()).field("events", &self.events).finish_non_exhaustive()
     }
 }
 
