@@ -11,7 +11,7 @@ use securechat_core::identity::{DeviceKeys, Fingerprint, LocalIdentity};
 use securechat_core::limits::DAY;
 use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
 use securechat_core::noise::{Handshake, Keys, Pattern, Role, StaticKey, Transport};
-use securechat_core::suite::{Policy, Suite};
+use securechat_core::suite::{KeyExchange, Policy, Suite};
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
 
@@ -24,6 +24,12 @@ pub const RSA_GCM: Suite = Suite::ALL[2];
 pub const RSA_CBC: Suite = Suite::ALL[3];
 pub const HYBRID_GCM: Suite = Suite::ALL[4];
 pub const HYBRID_CBC: Suite = Suite::ALL[5];
+
+/// The suites in which a run replays from its seed: AWS-LC takes its own randomness for RSA and ML-KEM.
+pub fn replaying_suites() -> impl Iterator<Item = Suite> {
+    let own_randomness = cfg!(feature = "aws-lc");
+    Suite::ALL.into_iter().filter(move |suite| !own_randomness || suite.key_exchange == KeyExchange::X25519)
+}
 
 pub const PURPOSES: [Purpose; 2] = [Purpose::Relay, Purpose::Peer];
 
