@@ -41,6 +41,9 @@ pub struct Opened {
     pub new_session: bool,
     /// Sessions with that device that are superseded from now on.
     pub superseded: Vec<SessionId>,
+    /// Whether S8 applies although the message opened: it opened a session older than the one that messages to the
+    /// sender are sealed in. The sender did not know that one, and may have lost its state.
+    pub replacement_advised: bool,
 }
 
 impl fmt::Debug for Opened {
@@ -51,6 +54,7 @@ impl fmt::Debug for Opened {
             .field("session", &self.session)
             .field("suite", &self.suite)
             .field("new_session", &self.new_session)
+            .field("replacement_advised", &self.replacement_advised)
             .finish_non_exhaustive()
     }
 }
@@ -138,7 +142,16 @@ impl Sessions {
         let content = session.open(message, now).map_err(|reason| OpenError::in_session(sender, reason))?;
         let superseded = if session.both && !both { self.supersede(&sender, now) } else { Vec::new() };
         self.touched(id);
-        Ok(Opened { sender, bundle: None, content, session: id, suite, new_session: false, superseded })
+        Ok(Opened {
+            sender,
+            bundle: None,
+            content,
+            session: id,
+            suite,
+            new_session: false,
+            superseded,
+            replacement_advised: false,
+        })
     }
 
     /// S5: a first message with an id that is not known.
@@ -169,6 +182,7 @@ impl Sessions {
 
         self.prekeys.used(kind, opening.prekey, id, sender);
         self.insert(id, session, now);
+        let replacement_advised = self.sending(&sender).is_some_and(|sending| sending != id);
         Ok(Opened {
             sender,
             bundle: Some(bundle),
@@ -177,6 +191,7 @@ impl Sessions {
             suite,
             new_session: true,
             superseded: Vec::new(),
+            replacement_advised,
         })
     }
 

@@ -127,7 +127,7 @@ mod tests {
     fn saved_after_each_message_it_restores_the_same() {
         let mut opened = Opened::default();
         let mut store = BTreeMap::new();
-        for number in 0..1_000 {
+        for number in 0..600 {
             opened.push(&place(number), hash(number));
             let changed: Vec<_> = opened.take_changed().collect();
             assert_eq!(changed.len(), 1);

@@ -260,6 +260,11 @@ impl Prekeys {
         self.ids_changed |= core::mem::take(&mut self.ids.replace);
     }
 
+    #[cfg(test)]
+    pub(super) fn one_time_held(&self) -> usize {
+        self.keys.values().filter(|prekey| !prekey.is_last_resort()).count()
+    }
+
     /// Goes on above the ids that the relay has seen. It has no say beyond half of the id space.
     pub(super) fn raise(&mut self, stock: &[PrekeyStock]) {
         for stock in stock {

@@ -157,7 +157,10 @@ impl Session {
         let start = envelope.len();
         envelope.put(&padding::pad(content));
         let ad = AssociatedData::of(envelope.get(message..start).unwrap_or_default());
-        message_cipher(suite, &message_key, &salt).seal_in_place(0, ad.bytes(), &mut envelope, start);
+        let key = salted(&message_key, &salt);
+        #[cfg(test)]
+        super::tests::note_sealed(key.as_bytes());
+        AeadKey::new(suite.cipher, key.as_bytes()).seal_in_place(0, ad.bytes(), &mut envelope, start);
         Ok(envelope)
     }
 
@@ -278,17 +281,18 @@ impl Session {
 /// Checks the tag, then the padding.
 fn open_with(suite: Suite, key: &Secret<32>, message: &SessionMessage<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
     let ad = AssociatedData::of(message.header_bytes);
-    let mut content = message_cipher(suite, key, &message.header.salt).open(0, ad.bytes(), message.ciphertext)?;
+    let key = salted(key, &message.header.salt);
+    let mut content = AeadKey::new(suite.cipher, key.as_bytes()).open(0, ad.bytes(), message.ciphertext)?;
     let length = padding::unpad(&content)?.len();
     content.truncate(length);
     Ok(content)
 }
 
 /// `k = HKDF-Expand(mk, label "message key" || salt, 32)`, for one message.
-fn message_cipher(suite: Suite, message_key: &Secret<32>, salt: &[u8; 16]) -> AeadKey {
+fn salted(message_key: &Secret<32>, salt: &[u8; 16]) -> Secret<32> {
     let mut key = Secret::<32>::zero();
     hkdf_expand(message_key.as_bytes(), &[Label::MESSAGE_KEY.bytes(), salt], key.as_mut_bytes());
-    AeadKey::new(suite.cipher, key.as_bytes())
+    key
 }
 
 /// `label "message ad" ||` the session message before its ciphertext.

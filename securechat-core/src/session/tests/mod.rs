@@ -1,21 +1,48 @@
 //! Sessions between devices, as properties of ATTACKS.md and rules of PROTOCOL.md section 6.
 
+mod attacks;
 mod basics;
+mod bounds;
+mod choice;
+mod openings;
+mod prekeys;
+mod random;
 mod reload;
+mod restored;
 
-use super::{OpenError, Opened, SenderCheck, Sessions};
-use crate::error::Error;
+use super::{OpenError, Opened, SenderCheck, SessionId, Sessions};
+use crate::error::{Decrypt, Error, PeerMisbehaved};
 use crate::identity::samples::{self, NOW, all_suites, keys_with_rsa};
 use crate::identity::{Identity, LocalIdentity, PrekeyKind, SignedBundle, SignedPrekey};
 use crate::limits::Limits;
 use crate::record::{Changes, Records};
 use crate::suite::{Policy, Suite};
 use crate::wire::PrekeyStock;
+use core::cell::RefCell;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+thread_local! {
+    static SEALED: RefCell<Vec<[u8; 32]>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes the key of a message that was sealed; its nonce is always 0.
+pub(super) fn note_sealed(key: &[u8; 32]) {
+    SEALED.with_borrow_mut(|keys| keys.push(*key));
+}
+
+/// How many messages were sealed in this test since the last call, none of them under a key of another.
+fn sealed_under_distinct_keys() -> usize {
+    let keys = SEALED.take();
+    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "a key sealed two messages");
+    keys.len()
+}
+
+const REPLAY: Error = Error::PeerMisbehaved(PeerMisbehaved::Replay);
+const DECRYPT: Error = Error::Decrypt(Decrypt);
 
 /// A device with its store.
 struct Device {
@@ -34,6 +61,7 @@ impl Device {
         let prekeys = sessions.last_resort_prekeys(NOW, &mut rng).unwrap();
         let user = samples::name(&format!("user{seed}"));
         let local = LocalIdentity::new(keys_with_rsa(seed), Some(user), seed.into(), &policy, prekeys, NOW).unwrap();
+        sessions.note_bundle(&local.bundle);
         let mut device = Self { local, sessions, rng, records: BTreeMap::new(), now: NOW };
         device.save();
         device
@@ -103,6 +131,22 @@ impl Device {
         self.restore_from(self.records.clone());
     }
 
+    /// Everything of the state, as records.
+    fn snapshot(&mut self) -> BTreeMap<String, Zeroizing<Vec<u8>>> {
+        self.save();
+        self.records.clone()
+    }
+
+    /// The session that the next message to a device is sealed in.
+    fn sends_in(&self, other: &Self) -> Option<SessionId> {
+        self.sessions.sending(&other.identity())
+    }
+
+    fn advance(&mut self, milliseconds: u64) {
+        self.now += milliseconds;
+        self.sessions.handle_timeout(self.now);
+    }
+
     fn restore_from(&mut self, store: BTreeMap<String, Zeroizing<Vec<u8>>>) {
         let mut records = Records::default();
         store.iter().for_each(|(key, value)| records.insert(key.clone(), value.clone()));
@@ -127,4 +171,16 @@ fn established() -> (Device, Device) {
     let answer = bob.seal(&alice, b"answer");
     alice.reads(&answer);
     (alice, bob)
+}
+
+/// A message from one side to the other, which must open.
+fn exchange(from: &mut Device, to: &mut Device) -> SessionId {
+    let envelope = from.seal(to, b"exchanged");
+    let opened = to.open(&envelope).unwrap();
+    assert_eq!(opened.content.as_slice(), b"exchanged");
+    opened.session
+}
+
+fn unopened(error: impl Into<Error>, sender: Option<&Device>) -> OpenError {
+    OpenError::Unopened { error: error.into(), sender: sender.map(Device::identity) }
 }

@@ -18,7 +18,7 @@ fn a_conversation_survives_a_save_and_restore_between_every_step() {
         alice.reload();
         assert_eq!(bob.reads(&envelope), [turn, 1]);
         bob.reload();
-        assert_eq!(bob.refuses(&envelope), Error::PeerMisbehaved(crate::error::PeerMisbehaved::Replay));
+        assert_eq!(bob.refuses(&envelope), REPLAY);
         if turn % 3 == 0 {
             let answer = bob.seal(&alice, &[turn, 2]);
             bob.reload();
