@@ -44,12 +44,15 @@ fn sealed_under_distinct_keys() -> usize {
 const REPLAY: Error = Error::PeerMisbehaved(PeerMisbehaved::Replay);
 const DECRYPT: Error = Error::Decrypt(Decrypt);
 
+/// Records as a host keeps them.
+type Store = BTreeMap<String, Zeroizing<Vec<u8>>>;
+
 /// A device with its store.
 struct Device {
     local: LocalIdentity,
     sessions: Sessions,
     rng: ChaCha20Rng,
-    records: BTreeMap<String, Zeroizing<Vec<u8>>>,
+    records: Store,
     now: u64,
 }
 
@@ -132,7 +135,7 @@ impl Device {
     }
 
     /// Everything of the state, as records.
-    fn snapshot(&mut self) -> BTreeMap<String, Zeroizing<Vec<u8>>> {
+    fn snapshot(&mut self) -> Store {
         self.save();
         self.records.clone()
     }
@@ -147,7 +150,7 @@ impl Device {
         self.sessions.handle_timeout(self.now);
     }
 
-    fn restore_from(&mut self, store: BTreeMap<String, Zeroizing<Vec<u8>>>) {
+    fn restore_from(&mut self, store: Store) {
         let mut records = Records::default();
         store.iter().for_each(|(key, value)| records.insert(key.clone(), value.clone()));
         self.records = store;

@@ -18,7 +18,7 @@ struct Peer {
     /// One-time prekeys that were not handed out yet.
     shelf: Vec<SignedPrekey>,
     opened: BTreeSet<usize>,
-    backup: Option<(BTreeMap<String, Zeroizing<Vec<u8>>>, BTreeSet<usize>)>,
+    backup: Option<(Store, BTreeSet<usize>)>,
     /// Numbers of messages that did not open.
     unopened: BTreeSet<usize>,
 }
