@@ -155,7 +155,7 @@ impl<'a> Opening<'a> {
         Ok(out)
     }
 
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, InvalidMessage> {
+    pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, InvalidMessage> {
         Ok(Self { suite: reader.u16()?, prekey: reader.u32()?, order: reader.u32()?, handshake: reader.prefixed()? })
     }
 }

@@ -98,16 +98,26 @@ fn prologue(suite: u16, responder: Identity, prekey: u32, order: u32) -> Vec<u8>
     prologue
 }
 
-/// `RK || CK || SID = HKDF(salt = h, ikm = ck, info = label "session root" || initiator || responder, 80)`
+/// What a session takes from a finished handshake, in place of `Split`.
 fn roots(handshake: Handshake, initiator: Identity, responder: Identity) -> Result<Roots, Error> {
     let (chaining_key, hash) = handshake.into_session()?;
+    Ok(derive_roots(&chaining_key, &hash, initiator, responder))
+}
+
+/// `RK || CK || SID = HKDF(salt = h, ikm = ck, info = label "session root" || initiator || responder, 80)`
+pub(super) fn derive_roots(
+    chaining_key: &Secret<32>,
+    hash: &[u8; 32],
+    initiator: Identity,
+    responder: Identity,
+) -> Roots {
     let info = [Label::SESSION_ROOT.bytes(), initiator.as_bytes(), responder.as_bytes()];
     let mut output = Secret::<80>::zero();
-    hkdf(&hash, chaining_key.as_bytes(), &info, output.as_mut_bytes());
+    hkdf(hash, chaining_key.as_bytes(), &info, output.as_mut_bytes());
     let (mut root, mut chain, mut session) = (Secret::zero(), Secret::zero(), [0; 16]);
     let targets = root.as_mut_bytes().iter_mut().chain(chain.as_mut_bytes()).chain(&mut session);
     for (to, from) in targets.zip(output.as_bytes()) {
         *to = *from;
     }
-    Ok(Roots { root, chain, session: SessionId::from_bytes(session) })
+    Roots { root, chain, session: SessionId::from_bytes(session) }
 }

@@ -9,6 +9,7 @@ mod prekeys;
 mod random;
 mod reload;
 mod restored;
+mod vectors;
 
 use super::{OpenError, Opened, SenderCheck, SessionId, Sessions};
 use crate::error::{Decrypt, Error, PeerMisbehaved};
