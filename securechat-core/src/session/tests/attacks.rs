@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::crypto::aead::Cipher;
-use crate::limits::{ENVELOPE_MAX, SENT_CONTENT_MAX};
+use crate::limits::{FIRST_ENVELOPE_MAX, SENT_CONTENT_MAX};
 use crate::padding::padded_len;
 use crate::session::envelope::HEADER;
 use rand_core::Rng;
@@ -271,5 +271,5 @@ fn the_longest_content_fits_an_envelope() {
         let error = alice.sessions.seal(&bob.identity(), &one_more, false, &mut alice.rng).unwrap_err();
         assert_eq!(error, crate::error::ApiMisuse::TooLarge.into());
     }
-    assert!(longest <= ENVELOPE_MAX);
+    assert!(longest <= FIRST_ENVELOPE_MAX);
 }

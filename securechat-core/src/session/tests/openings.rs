@@ -176,6 +176,16 @@ fn a_low_order_ratchet_key_in_a_first_message_is_refused() {
 }
 
 #[test]
+fn the_session_id_sent_is_the_one_derived() {
+    let (mut alice, mut bob) = pair(Suite::ALL[0]);
+    alice.open_to(&bob);
+    let mut envelope = alice.seal(&bob, b"text");
+    let id = envelope.len() - 256 - 16 - 72;
+    envelope[id] ^= 1;
+    assert_eq!(bob.open(&envelope).unwrap_err(), unopened(PeerMisbehaved::SessionId, Some(&alice)));
+}
+
+#[test]
 fn an_rsa_suite_without_an_rsa_key_is_a_missing_key() {
     let (mut alice, mut bob) = pair(Suite::ALL[2]);
     alice.open_to(&bob);

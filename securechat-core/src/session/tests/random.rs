@@ -268,10 +268,11 @@ fn b4_backups_put_back_at_random_reuse_no_key_and_heal() {
     }
 }
 
+/// In the suites that draw all their randomness from what they are given, whatever the backend.
 #[test]
 fn a_world_replays_from_its_seed() {
     let run = || {
-        let mut world = World::new(77, &Suite::ALL);
+        let mut world = World::new(77, &Suite::ALL[..2]);
         (0..300).for_each(|_| world.step());
         let envelopes: Vec<_> = world.wire.iter().map(|packet| packet.envelope.clone()).collect();
         (envelopes, world.devices.iter_mut().map(|peer| peer.device.snapshot()).collect::<Vec<_>>())
