@@ -85,7 +85,6 @@ fn c1_bytes_one_by_one_cost_few_allocations_and_no_more_memory_than_the_frame() 
 
 /// Each end in every suite: the most that it holds from its beginning until it is open, computations included.
 #[test]
-#[cfg_attr(feature = "aws-lc", ignore = "AWS-LC draws randomness of its own, so a run does not replay")]
 fn a_link_before_admission_holds_at_most_64_kib() {
     for purpose in PURPOSES {
         for suite in replaying_suites() {

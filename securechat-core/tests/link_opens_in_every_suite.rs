@@ -59,7 +59,6 @@ fn before_login_a_client_sends_short_frames_only() {
 }
 
 #[test]
-#[cfg_attr(feature = "aws-lc", ignore = "AWS-LC draws randomness of its own, so a run does not replay")]
 fn a_run_replays_from_its_seed() {
     for suite in replaying_suites() {
         let [one, other] = [(); 2].map(|()| {

@@ -144,12 +144,9 @@ fn every_pattern_in_every_suite_gives_both_sides_the_same_keys() {
             }
             let [one, other] = Run::new(pattern, suite).complete(pattern).map(|end| end.into_session().unwrap());
             assert_eq!((one.0.as_bytes(), one.1), (other.0.as_bytes(), other.1));
-            // AWS-LC draws randomness of its own.
-            if cfg!(not(feature = "aws-lc")) {
-                // AWS-LC takes its own randomness for RSA and ML-KEM.
-                let replays = cfg!(not(feature = "aws-lc")) || suite.key_exchange == KeyExchange::X25519;
-                assert!(!replays || one.1 == initiator.hash, "the run replays from its seed");
-            }
+            // AWS-LC draws randomness of its own for RSA and ML-KEM.
+            let replays = cfg!(not(feature = "aws-lc")) || suite.key_exchange == KeyExchange::X25519;
+            assert!(!replays || one.1 == initiator.hash, "the run replays from its seed");
         }
     }
 }
