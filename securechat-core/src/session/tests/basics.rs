@@ -56,3 +56,20 @@ fn turns_go_on() {
         assert_eq!(alice.reads(&answer), [turn]);
     }
 }
+
+#[test]
+fn debug_shows_neither_keys_nor_content() {
+    let (mut alice, mut bob) = established();
+    let envelope = alice.seal(&bob, b"a secret text");
+    let opened = bob.open(&envelope).unwrap();
+    let (sender, id, suite) = (alice.identity(), opened.session, Suite::ALL[0]);
+    assert_eq!(
+        format!("{opened:?}"),
+        format!(
+            "Opened {{ sender: {sender:?}, session: {id:?}, suite: {suite:?}, new_session: false, \
+             replacement_advised: false, .. }}"
+        )
+    );
+    let policy = &bob.sessions.policy;
+    assert_eq!(format!("{:?}", bob.sessions), format!("Sessions {{ policy: {policy:?}, sessions: [{id:?}], .. }}"));
+}
