@@ -231,7 +231,8 @@ fn b12_bad_weather_loses_and_repeats_nothing() {
             1 => Fate::Repeat,
             2 | 3 => Fate::Delay(u64::from(dice.next_u32() % 2_000)),
             4 => Fate::Cut,
-            5 => {
+            5 => Fate::Overtake,
+            6 => {
                 let place = dice.next_u32() as usize % bytes.len();
                 bytes[place] ^= 1 << (dice.next_u32() % 8);
                 Fate::Deliver

@@ -33,6 +33,8 @@ pub enum Fate {
     Repeat,
     /// It comes this many milliseconds later, and everything behind it too.
     Delay(u64),
+    /// It overtakes what was sent just before it and has not arrived.
+    Overtake,
     /// The connection breaks.
     Cut,
 }
@@ -368,6 +370,10 @@ impl Net {
                 wire.queues[to].push_back((at, bytes));
             }
             Fate::Delay(wait) => wire.queues[to].push_back((at + wait, bytes)),
+            Fate::Overtake => {
+                let place = wire.queues[to].len().saturating_sub(1);
+                wire.queues[to].insert(place, (at, bytes));
+            }
             Fate::Cut => wire.cut = [true; 2],
         }
     }
