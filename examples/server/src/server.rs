@@ -17,7 +17,7 @@ use rand::RngExt;
 use securechat_core::identity::{Fingerprint, Identity, RelayAddress};
 use securechat_core::relay::{PasswordHash, Relay, RelayConfig};
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -199,11 +199,25 @@ pub(crate) fn lock_folder(folder: &Path) -> Result<File, ServerError> {
 }
 
 fn listen(address: &str) -> Result<TcpListener, ServerError> {
-    let bound = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        lengthen_queue(&listener)?;
+        Ok(listener)
+    });
     bound.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => ServerError::AddressInUse(address.to_owned()),
         _ => ServerError::Address { address: address.to_owned(), reason: Reason::from(&error) },
     })
+}
+
+/// Room for more connections that wait to be accepted than the 128 of the standard library, so that a crowd does not
+/// make others wait a second for their next try.
+fn lengthen_queue(listener: &TcpListener) -> io::Result<()> {
+    #[cfg(unix)]
+    rustix::net::listen(listener, 4_096)?;
+    #[cfg(not(unix))]
+    let _ = listener;
+    Ok(())
 }
 
 /// The password is hashed like all others: it is asked for rarely, and so it does not stay in memory.
