@@ -127,7 +127,7 @@ impl Draw {
                 user: self.user(),
                 devices: self.identities(3),
                 kind: Some(self.below(2) as u8 + 1).filter(|_| !self.random.random_bool(0.1)),
-                fresh: now.saturating_sub(200),
+                fresh: now.saturating_sub(self.below(60).into()),
             },
             16 => StoreJob::Users {
                 after: ["", "alice", "b", "zz", "a.b"][self.below(5) as usize].into(),
@@ -257,6 +257,53 @@ fn both_stores_give_the_same_answers() {
     }
 }
 
+/// The moments at which something is just old enough, which drawn jobs seldom hit.
+#[test]
+fn both_stores_draw_the_line_at_the_same_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut draw, mut memory, mut disk) = (Draw::new(1), MemoryStore::new(), open(folder.path()));
+    let (user, identity) = (UserName::new("alice").unwrap(), Identity::from_bytes([1; 32]));
+    let account = NewAccount {
+        user: user.clone(),
+        password: draw.password(),
+        identity,
+        serial: 1,
+        bundle: draw.bytes(),
+        list: StoredList { epoch: 0, ..draw.list() },
+        now: 100,
+    };
+    let prekeys = (1..=9).map(|id| StoredPrekey { kind: 1, id, bytes: draw.bytes() }).collect();
+    let take = |fresh| StoreJob::TakeKeys { user: user.clone(), devices: vec![identity], kind: Some(1), fresh };
+    let send = |id, length, now| {
+        let item = StoredItem { id: EnvelopeId([id; 16]), recipient: identity, envelope: Some(vec![0; length].into()) };
+        StoreJob::Send { sender: identity, user: user.clone(), items: vec![item], room: 2, room_bytes: 30, now }
+    };
+    let expire = |at| StoreJob::Expire { envelopes: at, prekeys: at, blobs: at, unlisted: at };
+    let waiting = || StoreJob::Waiting { recipient: identity, after: 0, count: 9, bytes: 99 };
+    let jobs = [
+        StoreJob::CreateAccount(account),
+        StoreJob::PutPrekeys { identity, replace: false, prekeys, room: 8, now: 100 },
+        take(100),
+        take(101),
+        send(1, 20, 100),
+        send(2, 11, 100),
+        send(2, 10, 100),
+        send(3, 0, 100),
+        waiting(),
+        expire(100),
+        waiting(),
+        take(100),
+        expire(101),
+        waiting(),
+        take(100),
+        send(1, 30, 102),
+        waiting(),
+    ];
+    for ((job, result), expected) in jobs.iter().zip(disk.run(&jobs)).zip(memory.run(&jobs)) {
+        assert_eq!(full(&result), full(&expected), "{job:?}");
+    }
+}
+
 fn import(user: &str) -> StoreJob {
     StoreJob::ImportAccount { user: UserName::new(user).unwrap(), password: PasswordHash::new("hash") }
 }
@@ -322,6 +369,24 @@ fn a_blob_replaced_in_one_batch_keeps_its_new_chunks() {
     let results = store.run(&[StoreJob::Chunk { id, index: 0 }]);
     assert!(matches!(&results[..], [StoreResult::Chunk(ChunkState::There(chunk))] if chunk[..] == [7; 9]));
     assert_eq!(fs::read_dir(folder.path().join("blobs")).unwrap().count(), 1);
+}
+
+/// However its chunks come, what is known of a whole blob is one row.
+#[test]
+fn runs_of_chunks_grow_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let (id, owner) = (BlobId([1; 16]), UserName::new("alice").unwrap());
+    let (room, room_bytes) = (9, 1 << 40);
+    store.run(&[StoreJob::CreateBlob { id, owner: owner.clone(), size: 9, chunks: 100, room, room_bytes, now: 1 }]);
+    // 37 and 100 have no common divisor, so each comes once.
+    let put =
+        |step: u32| StoreJob::PutChunk { id, owner: owner.clone(), index: step * 37 % 100, chunk: vec![7].into() };
+    store.run(&(0..100).map(put).collect::<Vec<_>>());
+    let runs: u32 = store.connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
+    assert_eq!(runs, 1);
+    let results = store.run(&[StoreJob::MissingChunks { id, from: 0, count: 9 }]);
+    assert!(matches!(&results[..], [StoreResult::Missing(Some(page))] if page.ranges.is_empty()));
 }
 
 #[test]
