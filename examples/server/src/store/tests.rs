@@ -227,12 +227,12 @@ fn open(folder: &Path) -> SqliteStore {
 #[test]
 fn both_stores_give_the_same_answers() {
     let mut kinds = BTreeMap::new();
-    for seed in 0..12 {
+    for seed in 0..8 {
         let folder = tempfile::tempdir().unwrap();
         let (mut draw, mut memory) = (Draw::new(seed), MemoryStore::new());
         let mut disk = open(folder.path());
-        for round in 0..60 {
-            let size = draw.below(40) as usize;
+        for round in 0..40 {
+            let size = draw.below(80) as usize;
             let jobs: Vec<_> = (0..size).map(|_| draw.job(&mut memory)).collect();
             let expected = memory.run(&jobs);
             let results = disk.run(&jobs);

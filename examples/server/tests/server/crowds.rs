@@ -97,3 +97,31 @@ fn noise_of_every_kind_ends_only_its_own_connection() {
         assert!(matches!(resident.request(&Request::Ping(Ping)), Ok(Reply::Ping(_))));
     }
 }
+
+#[test]
+fn what_the_relay_has_no_room_for_waits_in_the_sockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    // Half of it is room for nine of the sixteen that are about to come at once.
+    config.limits.input_total = 4 << 20;
+    let server = Server::start(config).unwrap();
+    let alice = Device::new("alice", 1);
+    drop(Client::registered(server.address(), &alice));
+    std::thread::scope(|scope| {
+        for sender in 0..16_u8 {
+            let (alice, server) = (&alice, &server);
+            scope.spawn(move || {
+                let device = Device::new(&format!("sender{sender}"), 2 + u64::from(sender));
+                let mut client = Client::registered(server.address(), &device);
+                for round in 0..2_u8 {
+                    let envelope = |id| alice.envelope(round * 4 + id, &[sender; 60_000]);
+                    let asked: Vec<u32> = (0..4).map(|id| client.ask(&envelope(id))).collect();
+                    for id in asked {
+                        let answer = client.answer(id).unwrap();
+                        assert!(matches!(answer, Ok(Reply::Send(_))), "{answer:?}");
+                    }
+                }
+            });
+        }
+    });
+}

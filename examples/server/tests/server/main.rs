@@ -11,6 +11,7 @@
 mod accounts;
 mod crowds;
 mod imported_users;
+#[cfg(unix)]
 mod program;
 mod slow_readers;
 mod support;
