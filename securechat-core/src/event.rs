@@ -63,6 +63,8 @@ pub enum Event {
         fingerprint: Fingerprint,
         /// What was expected, when something was: the key has changed, or someone stands in between.
         expected: Option<Fingerprint>,
+        /// The keys are past their end (I4): their owner has not been here for long.
+        expired: bool,
     },
     /// A link is open and its other side is authenticated.
     LinkOpen {

@@ -293,7 +293,7 @@ impl Client {
     fn route(&mut self, link: LinkId) -> Result<(), Error> {
         while let Some(event) = self.links.get_mut(&link).and_then(|connection| connection.link.poll_event()) {
             match event {
-                LinkEvent::Verify { bundle, .. } => self.verify(link, &bundle)?,
+                LinkEvent::Verify { bundle, expired, .. } => self.verify(link, &bundle, expired)?,
                 LinkEvent::Open { suite, remote, .. } => {
                     if let Some(connection) = self.links.get_mut(&link) {
                         connection.remote.clone_from(&remote);
@@ -334,17 +334,17 @@ impl Client {
     }
 
     /// An identity that is not the pinned one: the application decides, unless it is a known contact's device.
-    fn verify(&mut self, link: LinkId, bundle: &SignedBundle) -> Result<(), Error> {
+    fn verify(&mut self, link: LinkId, bundle: &SignedBundle, expired: bool) -> Result<(), Error> {
         let Some(connection) = self.links.get_mut(&link) else { return Ok(()) };
         let fingerprint = bundle.fingerprint();
         let peer = matches!(connection.side, Side::Peer { .. });
-        if peer && connection.expected.is_none() && self.is_contact(bundle) {
+        if peer && !expired && connection.expected.is_none() && self.is_contact(bundle) {
             let now = self.now;
             let connection = self.links.get_mut(&link).ok_or(ApiMisuse::NotConnected)?;
             return connection.link.accept(&fingerprint, now);
         }
         let expected = self.links.get(&link).and_then(|connection| connection.expected);
-        self.tell(Event::Verify { link, user: bundle.user().cloned(), fingerprint, expected });
+        self.tell(Event::Verify { link, user: bundle.user().cloned(), fingerprint, expected, expired });
         Ok(())
     }
 

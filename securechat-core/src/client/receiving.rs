@@ -119,6 +119,10 @@ impl Client {
     fn opened(&mut self, opened: Opened) {
         let device = opened.sender;
         let Some(user) = self.contacts.user_of(&device).cloned() else { return };
+        if opened.replacement_advised && self.repairs.len() < REPAIRS_WAITING {
+            // That device lost track of which session is the newest (S8): it does not hear what is sent in ours.
+            self.repairs.entry(device).or_insert_with(|| (user.clone(), Vec::new()));
+        }
         if let Some(bundle) = &opened.bundle {
             // An older bundle than the newest seen is what a delayed message has; the pin stays as it is.
             let _ = self.bundle_came(&user, bundle);

@@ -338,7 +338,7 @@ impl Net {
                 }
                 bytes[offset as usize..end].copy_from_slice(&data);
             }
-            Event::Verify { link, user: Some(_), fingerprint, expected: None } if host.trusting => {
+            Event::Verify { link, user: Some(_), fingerprint, expected: None, .. } if host.trusting => {
                 host.client.accept_link(link, &fingerprint, now).unwrap();
             }
             Event::LinkClosed { link, .. } => {
