@@ -192,11 +192,16 @@ impl Client {
         }
     }
 
-    /// Accepts what a link's other side showed in `Verify`, and pins it.
+    /// Accepts what a link's other side showed in `Verify`, and pins it. With any other fingerprint the link ends.
     pub fn accept_link(&mut self, link: LinkId, fingerprint: &Fingerprint, now: u64) -> Result<(), Error> {
         self.advance(now);
         let connection = self.links.get_mut(&link).ok_or(ApiMisuse::NotConnected)?;
-        connection.link.accept(fingerprint, self.now)?;
+        if let Err(error) = connection.link.accept(fingerprint, self.now) {
+            // Another identity than the one shown was meant: whoever is there is not who it should be.
+            self.drop_link(link, Some(error));
+            self.settle();
+            return Err(error);
+        }
         if let Side::Relay { place, .. } = &connection.side {
             self.account.relays.insert(place.clone(), *fingerprint);
             self.save_account();
