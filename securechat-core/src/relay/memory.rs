@@ -131,11 +131,8 @@ impl MemoryStore {
             }
             StoreJob::Acknowledge { recipient, envelopes } => {
                 if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
-                    let named = |waiting: &WaitingEnvelope| EnvelopeRef { sender: waiting.sender, id: waiting.id };
-                    mailbox.retain(|waiting| !envelopes.contains(&named(waiting)));
-                    if mailbox.envelopes.is_empty() {
-                        self.mailboxes.remove(recipient);
-                    }
+                    mailbox
+                        .retain(|waiting| !envelopes.contains(&EnvelopeRef { sender: waiting.sender, id: waiting.id }));
                 }
                 StoreResult::Done
             }

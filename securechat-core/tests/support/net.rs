@@ -214,12 +214,7 @@ impl Net {
     /// Connects a client to the relay.
     pub fn connect(&mut self, host: usize) -> LinkId {
         let address = self.address();
-        self.connect_to(host, &address)
-    }
-
-    /// Connects a client to the relay, by this address.
-    pub fn connect_to(&mut self, host: usize, address: &RelayAddress) -> LinkId {
-        let link = self.hosts[host].client.connect_relay(address, self.now).unwrap();
+        let link = self.hosts[host].client.connect_relay(&address, self.now).unwrap();
         let wire = self.wire([End::Host(host, link), End::Relay]);
         self.hosts[host].links.insert(link, (wire, 0));
         let mut config = LinkConfig::new(Purpose::Relay);
@@ -347,11 +342,11 @@ impl Net {
                 host.client.accept_link(link, &fingerprint, now).unwrap();
             }
             Event::LinkClosed { link, .. } => {
-                if let Some((wire, _)) = host.links.remove(&link) {
-                    if let Some(wire) = self.wires.get_mut(&wire) {
-                        for (end, cut) in wire.ends.into_iter().zip(&mut wire.cut) {
-                            *cut |= end == End::Host(index, link);
-                        }
+                if let Some((wire, _)) = host.links.remove(&link)
+                    && let Some(wire) = self.wires.get_mut(&wire)
+                {
+                    for (end, cut) in wire.ends.into_iter().zip(&mut wire.cut) {
+                        *cut |= end == End::Host(index, link);
                     }
                 }
                 host.events.push(event);
