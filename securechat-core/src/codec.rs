@@ -130,10 +130,18 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 ///
 /// The buffer is sized beforehand, so that growing it leaves no copy behind.
 pub fn encode_secret<T: Serialize + ?Sized>(value: &T) -> Zeroizing<Vec<u8>> {
+    encode_secret_after(&[], value)
+}
+
+/// Like [`encode_secret`], with `header` in front, in one buffer.
+pub fn encode_secret_after<T: Serialize + ?Sized>(header: &[u8], value: &T) -> Zeroizing<Vec<u8>> {
     let size = postcard::experimental::serialized_size(value).unwrap_or(0);
-    let mut buffer = Zeroizing::new(vec![0; size]);
-    let written = postcard::to_slice(value, &mut buffer).map_or(0, |used| used.len());
-    buffer.truncate(written);
+    let mut buffer = Zeroizing::new(Vec::with_capacity(header.len() + size));
+    buffer.put(header);
+    buffer.resize(header.len() + size, 0);
+    let body = buffer.get_mut(header.len()..).unwrap_or_default();
+    let written = postcard::to_slice(value, body).map_or(0, |used| used.len());
+    buffer.truncate(header.len() + written);
     buffer
 }
 
@@ -214,6 +222,7 @@ mod tests {
         assert_eq!(bytes.len(), 1 + 3 + 64);
         assert_eq!(decode::<Sample>(&bytes), Ok(sample()));
         assert_eq!(encode_secret(&sample()).as_slice(), bytes);
+        assert_eq!(encode_secret_after(b"h", &sample()).as_slice(), [b"h", bytes.as_slice()].concat());
     }
 
     #[test]

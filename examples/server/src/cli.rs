@@ -21,8 +21,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Take over users from another system, while the server is stopped.
     ///
-    /// One user per line: name:hash, name,hash or {"name": "...", "hash": "..."}. Hashes are bcrypt or Argon2id;
-    /// weaker ones than our own are replaced when their user first logs in. Users who are here already stay as they are.
+    /// One user per line: name:hash, name,hash or {"name": "...", "hash": "..."}. Hashes are bcrypt or Argon2id, and are
+    /// replaced when their user first logs in. Users who are here already stay as they are.
     Import {
         /// The file of users.
         file: PathBuf,
@@ -72,8 +72,9 @@ impl Options {
     pub(crate) fn into_config(self) -> Result<Config, ServerError> {
         let mut config = Config::default();
         if let Some(path) = self.config {
-            let text = std::fs::read_to_string(&path).map_err(|error| ServerError::config_file(path, &error))?;
-            config.apply_toml(&text)?;
+            // It may hold the password.
+            let text = std::fs::read_to_string(&path).map(Zeroizing::new);
+            config.apply_toml(&text.map_err(|error| ServerError::config_file(path, &error))?)?;
         }
         match std::env::var(PASSWORD_VARIABLE).map(Zeroizing::new) {
             Ok(password) => config.set_server_password(password)?,

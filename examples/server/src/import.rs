@@ -1,8 +1,9 @@
 //! Users from another system: a file with one user and hash per line.
 //!
 //! A line is `name:hash`, or `name,hash`, or a JSON object `{"name": "…", "hash": "…"}`. Empty lines and lines that
-//! begin with `#` are passed over. A hash is bcrypt or Argon2id ([`password`]); the first login
-//! replaces it with one of our own if it is not as strong.
+//! begin with `#` are passed over. A hash is bcrypt or Argon2id ([`password`]); the first login replaces it, unless its
+//! parameters are ours. Until then the time that a login takes may tell whoever guesses names that this user is here and
+//! came from elsewhere (L4 hides that of all others).
 
 use crate::config::Config;
 use crate::error::ServerError;

@@ -47,7 +47,7 @@ pub(crate) fn verify(password: &[u8], hash: &str) -> Result<bool, HashError> {
     }
 }
 
-/// Whether a hash should be replaced the next time its password is at hand.
+/// Whether a hash should be replaced the next time its password is at hand: all are to take the same time (L4).
 pub(crate) fn needs_rehash(hash: &str) -> bool {
     !matches!(check(hash), Ok(Kind::Argon2id { memory: MEMORY_KIB, passes: PASSES, lanes: LANES }))
 }

@@ -208,13 +208,15 @@ impl Client {
         }
     }
 
-    /// Accepts what a link's other side showed in `Verify`, and pins it.
+    /// Accepts what a link's other side showed in `Verify`, and pins it. With any other fingerprint the link ends.
     pub fn accept_link(&mut self, link: LinkId, fingerprint: &Fingerprint, now: u64) -> Result<(), Error> {
         self.advance(now);
         let connection = self.links.get_mut(&link).ok_or(ApiMisuse::NotConnected)?;
         if let Err(error) = connection.link.accept(fingerprint, self.now) {
             if !matches!(error, Error::ApiMisuse(_)) {
+                // Another identity than the one shown was meant: whoever is there is not who it should be.
                 self.drop_link(link, Some(error));
+                self.settle();
             }
             return Err(error);
         }

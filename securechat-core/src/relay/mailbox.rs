@@ -221,6 +221,10 @@ impl Relay {
         for envelope in envelopes {
             mail.bytes -= mail.in_flight.remove(envelope).unwrap_or_default();
         }
+        if mail.in_flight.is_empty() {
+            // An emptied map keeps its room; an idle connection shall not.
+            mail.in_flight = BTreeMap::new();
+        }
         self.load_mail(conn);
     }
 

@@ -131,8 +131,11 @@ impl MemoryStore {
             }
             StoreJob::Acknowledge { recipient, envelopes } => {
                 if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
-                    mailbox
-                        .retain(|waiting| !envelopes.contains(&EnvelopeRef { sender: waiting.sender, id: waiting.id }));
+                    let named = |waiting: &WaitingEnvelope| EnvelopeRef { sender: waiting.sender, id: waiting.id };
+                    mailbox.retain(|waiting| !envelopes.contains(&named(waiting)));
+                    if mailbox.envelopes.is_empty() {
+                        self.mailboxes.remove(recipient);
+                    }
                 }
                 StoreResult::Done
             }

@@ -187,14 +187,16 @@ impl CloseCode {
 
 /// Writes header and body into one buffer, sized beforehand so that no copy of a password is left behind.
 fn write<T: Serialize + ?Sized>(id: u32, kind: u16, body: &T) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
-    let body = codec::encode_secret(body);
-    if body.len() > BODY_MAX {
-        return Err(ApiMisuse::TooLarge);
+    let mut header = Vec::with_capacity(HEADER_LEN);
+    header.put_u32(id);
+    header.put_u16(kind);
+    header.put_u16(0);
+    let mut packet = codec::encode_secret_after(&header, body);
+    let length = packet.len().saturating_sub(HEADER_LEN);
+    let length = u16::try_from(length).ok().filter(|_| length <= BODY_MAX).ok_or(ApiMisuse::TooLarge)?;
+    if let Some(place) = packet.get_mut(HEADER_LEN - 2..HEADER_LEN) {
+        place.copy_from_slice(&length.to_be_bytes());
     }
-    let mut packet = Zeroizing::new(Vec::with_capacity(HEADER_LEN + body.len()));
-    packet.put_u32(id);
-    packet.put_u16(kind);
-    packet.put_prefixed(&body).map_err(|_| ApiMisuse::TooLarge)?;
     Ok(packet)
 }
 

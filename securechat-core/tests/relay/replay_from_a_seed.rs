@@ -4,7 +4,9 @@ use crate::support::*;
 use securechat_core::relay::{ConnId, RelayEvent};
 use securechat_core::wire::{FetchUsers, Presence, PublishPrekeys, Request, SetPresence, SetUpCode};
 
-fn scenario() -> (Vec<(ConnId, Vec<u8>)>, Vec<RelayEvent>, Vec<&'static str>) {
+type Transcript = Vec<(ConnId, Vec<u8>)>;
+
+fn scenario() -> (Transcript, Vec<RelayEvent>, Vec<&'static str>) {
     let mut net = Net::new();
     let mut devices: Vec<Device> = (0..12).map(|seed| net.registered(&format!("user{seed}"), seed)).collect();
     for device in &mut devices {

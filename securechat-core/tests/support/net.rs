@@ -214,7 +214,12 @@ impl Net {
     /// Connects a client to the relay.
     pub fn connect(&mut self, host: usize) -> LinkId {
         let address = self.address();
-        let link = self.hosts[host].client.connect_relay(&address, self.now).unwrap();
+        self.connect_to(host, &address)
+    }
+
+    /// Connects a client to the relay, by this address.
+    pub fn connect_to(&mut self, host: usize, address: &RelayAddress) -> LinkId {
+        let link = self.hosts[host].client.connect_relay(address, self.now).unwrap();
         let wire = self.wire([End::Host(host, link), End::Relay]);
         self.hosts[host].links.insert(link, (wire, 0));
         let mut config = LinkConfig::new(Purpose::Relay);

@@ -39,6 +39,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<u32> {
     // Where a plain sync leaves data in the drive's cache (macOS), this does not.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // A replaced password hash or a handed-out prekey is overwritten, not just unlinked.
+    connection.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
     // Damage is found where it is read, not where it is followed.
     connection.pragma_update(None, "cell_size_check", true)?;
     Ok(version)

@@ -432,3 +432,16 @@ fn a_damaged_database_is_a_sentence_that_says_what_to_do() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(SqliteStore::open(folder.path()), Err(ServerError::DatabaseNewer(_))));
 }
+
+/// The checks that core has for any store.
+#[test]
+fn the_store_conforms() {
+    let mut folders = Vec::new();
+    let checked = securechat_core::relay::conformance::check(&mut || {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        folders.push(folder);
+        Box::new(store)
+    });
+    assert_eq!(checked, Ok(()));
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 fn sends_more(server: &RunningServer, before: u64) -> bool {
     let start = Instant::now();
     while server.stats().bytes_out < before + 60_000 {
-        if start.elapsed() > Duration::from_millis(700) {
+        if start.elapsed() > Duration::from_secs(3) {
             return false;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -46,13 +46,17 @@ fn d7_a_stalled_reader_slows_nobody_and_is_ended() {
         let start = Instant::now();
         alices.sends(&alice, round, b"to myself");
         assert_eq!(&alices.delivered().envelope[..], b"to myself");
-        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(start.elapsed() < Duration::from_secs(5));
         assert!(round < 200, "{:?}", server.stats());
         std::thread::sleep(Duration::from_millis(50));
     }
     // It was ended. Its last bytes may not have found room, so the code may be missing.
     assert!(stalled.wait_for_end().is_none_or(|code| code == CloseCode::Stalled as u8));
-    assert_eq!(server.stats().connections, 1);
+    let start = Instant::now();
+    while server.stats().connections > 1 {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
