@@ -21,7 +21,7 @@ use std::time::Duration;
 use support::*;
 
 #[test]
-fn d8_without_a_file_left_whoever_waits_longest_makes_way() {
+fn d8_running_out_of_files_ends_neither_the_server_nor_who_is_logged_in() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path());
     let alice = Device::new("alice", 1);
