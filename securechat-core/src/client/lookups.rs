@@ -276,6 +276,8 @@ impl Client {
         }
         self.contacts.lookups.rest.insert(user.clone(), self.now.saturating_add(RETRY_AFTER));
         self.tell(Event::ListsRefused { user: user.clone(), error });
+        // Who cannot show lists that hold is not waited for: what waits would fill the places of everybody else's.
+        self.drop_waiting(user);
         self.drop_repairs(user);
     }
 }
