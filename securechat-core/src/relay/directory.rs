@@ -265,9 +265,9 @@ impl Relay {
         }
     }
 
-    fn users(&self, users: Vec<UserName>) -> Users {
+    fn users(&mut self, users: Vec<UserName>) -> Users {
         let next = users.last().filter(|_| users.len() == USERS_PER_PAGE).map(UserName::to_string).unwrap_or_default();
-        let present = |user: UserName| UserPresence { presence: self.presence_of(&user), user };
+        let present = |user: UserName| UserPresence { presence: self.shown_presence_of(&user), user };
         Users { users: users.into_iter().map(present).collect(), next }
     }
 }

@@ -18,8 +18,8 @@ pub(super) struct Board {
     watchers: BTreeSet<ConnId>,
     /// How users were pushed to appear; those who are not here, as offline.
     pushed: BTreeMap<UserName, Presence>,
-    /// Users who may appear otherwise than that.
-    changed: BTreeSet<UserName>,
+    /// Users who may appear otherwise than that, and whether a list of users showed that already.
+    changed: BTreeMap<UserName, bool>,
 }
 
 impl Board {
@@ -83,23 +83,33 @@ impl Relay {
         admitted.filter(|admitted| admitted.who.listed).map(|admitted| admitted.presence).max().unwrap_or_default()
     }
 
+    /// How a user appears now, for a list of users: whoever sees more there than was pushed is told when that has passed.
+    pub(super) fn shown_presence_of(&mut self, user: &UserName) -> Presence {
+        let presence = self.presence_of(user);
+        let pushed = self.presence.pushed.get(user).copied().unwrap_or_default();
+        if let Some(shown) = self.presence.changed.get_mut(user) {
+            *shown |= presence != pushed;
+        }
+        presence
+    }
+
     /// Notes that a user may appear otherwise; changes are gathered and pushed together.
     pub(super) fn presence_changed(&mut self, user: &UserName, now: u64) {
         if self.presence.changed.is_empty() {
             self.timers.insert((now.saturating_add(PRESENCE_GATHERED), Timer::Presence));
         }
-        self.presence.changed.insert(user.clone());
+        self.presence.changed.entry(user.clone()).or_default();
     }
 
     pub(super) fn push_presence(&mut self, now: u64) {
         let mut changes = Vec::new();
-        for user in core::mem::take(&mut self.presence.changed) {
+        for (user, shown) in core::mem::take(&mut self.presence.changed) {
             let presence = self.presence_of(&user);
             let before = match presence {
                 Presence::Offline => self.presence.pushed.remove(&user),
                 _ => self.presence.pushed.insert(user.clone(), presence),
             };
-            if before.unwrap_or_default() != presence {
+            if shown || before.unwrap_or_default() != presence {
                 changes.push(UserPresence { user, presence });
             }
         }

@@ -62,6 +62,20 @@ fn who_watches_sees_others_come_and_go() {
     assert_eq!(changes(&mut net, &alice), []);
 }
 
+/// Online in a list of users, and gone before anything was pushed: the list must not be the last word.
+#[test]
+fn who_was_seen_in_a_list_is_seen_to_go() {
+    let mut net = Net::new();
+    let alice = net.registered("alice", 1);
+    net.pass(1_000);
+    assert!(net.request(alice.conn(), &set(Presence::Online, true)).is_ok());
+    let mut bob = net.registered("bob", 2);
+    assert_eq!(users(&mut net, &alice, "").users[1].presence, Presence::Online);
+    net.disconnect(&mut bob);
+    net.pass(1_000);
+    assert_eq!(changes(&mut net, &alice), [("bob".into(), Presence::Offline)]);
+}
+
 #[test]
 fn a_device_that_is_in_no_list_makes_nobody_appear() {
     let mut net = Net::new();
