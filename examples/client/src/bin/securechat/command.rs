@@ -1,0 +1,248 @@
+//! What can be typed.
+
+use securechat_core::identity::{Fingerprint, UserName};
+use securechat_core::wire::Presence;
+use std::path::PathBuf;
+
+/// A line, understood.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Command {
+    /// A text for the current conversation.
+    Say(String),
+    Register,
+    LogIn {
+        code: Option<u32>,
+    },
+    Users,
+    Message {
+        to: UserName,
+        text: Option<String>,
+    },
+    File {
+        to: UserName,
+        path: PathBuf,
+    },
+    Accept {
+        number: Option<usize>,
+        folder: Option<PathBuf>,
+    },
+    Verify {
+        user: UserName,
+        compared: bool,
+    },
+    TrustUser(UserName),
+    TrustKey(Fingerprint),
+    Devices,
+    Approve(Fingerprint),
+    Revoke(Fingerprint),
+    StartOver,
+    Appear(Presence),
+    ChangePassword,
+    ChangePassphrase,
+    Code {
+        first: Option<u32>,
+    },
+    Help,
+    Quit,
+}
+
+/// What a word of a command is, for its completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    User,
+    Path,
+}
+
+/// A command as `/help` shows it.
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) words: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) completed: &'static [Word],
+}
+
+const fn entry(name: &'static str, words: &'static str, about: &'static str, completed: &'static [Word]) -> Entry {
+    Entry { name, words, about, completed }
+}
+
+/// Every command, in the order of the help.
+pub(crate) const COMMANDS: &[Entry] = &[
+    entry("/register", "", "make an account at the relay, with this device as its first", &[]),
+    entry("/login", "[CODE]", "log in to an account that exists, from a new device", &[]),
+    entry("/users", "", "who is here", &[]),
+    entry("/pm", "NAME [TEXT]", "write to NAME; lines without a command go there too from then on", &[Word::User]),
+    entry("/file", "NAME PATH", "send a file", &[Word::User, Word::Path]),
+    entry("/accept", "[NUMBER] [FOLDER]", "take an offered file", &[Word::Path, Word::Path]),
+    entry("/verify", "NAME [yes]", "show the safety number; 'yes' once you have compared it with NAME", &[Word::User]),
+    entry("/trust", "NAME|FINGERPRINT", "accept NAME's changed keys, or whoever shows that fingerprint", &[Word::User]),
+    entry("/devices", "", "your devices", &[]),
+    entry("/approve", "FINGERPRINT", "let a new device of yours in, once its screen shows the same", &[]),
+    entry("/revoke", "FINGERPRINT", "shut a device of yours out", &[]),
+    entry("/start-over", "yes", "all your other devices are lost: begin anew with this one; everybody is warned", &[]),
+    entry("/away", "", "appear as away", &[]),
+    entry("/online", "", "appear as online", &[]),
+    entry("/passwd", "", "change your password at the relay", &[]),
+    entry("/passphrase", "", "change the passphrase that protects this device's state", &[]),
+    entry("/code", "[CODE]", "ask for one-time codes at login; then confirm with a first one", &[]),
+    entry("/help", "", "this list", &[]),
+    entry("/quit", "", "end", &[]),
+];
+
+impl Command {
+    /// Understands a line; `None` when it is empty. `//` begins a text that begins with a slash.
+    pub(crate) fn parse(line: &str) -> Result<Option<Self>, String> {
+        let line = line.trim();
+        let Some(rest) = line.strip_prefix('/') else {
+            return Ok((!line.is_empty()).then(|| Self::Say(line.to_owned())));
+        };
+        if rest.starts_with('/') {
+            return Ok(Some(Self::Say(rest.to_owned())));
+        }
+        let (name, words) = split(line);
+        let (first, more) = split(words);
+        let command = match name {
+            "/register" => Self::Register,
+            "/login" => Self::LogIn { code: code(first)? },
+            "/users" => Self::Users,
+            "/pm" => Self::Message { to: user(first, name)?, text: some(more) },
+            "/file" if !more.is_empty() => Self::File { to: user(first, name)?, path: path(more) },
+            "/accept" => match first.parse() {
+                Ok(number) => Self::Accept { number: Some(number), folder: some(more).map(|folder| path(&folder)) },
+                Err(_) => Self::Accept { number: None, folder: some(words).map(|folder| path(&folder)) },
+            },
+            "/verify" if matches!(more, "" | "yes") => {
+                Self::Verify { user: user(first, name)?, compared: more == "yes" }
+            }
+            "/trust" => match first.parse() {
+                Ok(fingerprint) => Self::TrustKey(fingerprint),
+                Err(_) => Self::TrustUser(user(first, name)?),
+            },
+            "/devices" => Self::Devices,
+            "/approve" => Self::Approve(fingerprint(first)?),
+            "/revoke" => Self::Revoke(fingerprint(first)?),
+            "/start-over" if words == "yes" => Self::StartOver,
+            "/away" => Self::Appear(Presence::Away),
+            "/online" => Self::Appear(Presence::Online),
+            "/passwd" => Self::ChangePassword,
+            "/passphrase" => Self::ChangePassphrase,
+            "/code" => Self::Code { first: code(first)? },
+            "/help" | "/?" => Self::Help,
+            "/quit" | "/exit" => Self::Quit,
+            _ => return Err(usage(name)),
+        };
+        Ok(Some(command))
+    }
+}
+
+/// The first word and what follows it.
+fn split(text: &str) -> (&str, &str) {
+    text.split_once(char::is_whitespace).map_or((text, ""), |(first, rest)| (first, rest.trim()))
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// How a command is written, or that there is none of that name.
+fn usage(name: &str) -> String {
+    match COMMANDS.iter().find(|entry| entry.name == name) {
+        Some(entry) => format!("write {} {}", entry.name, entry.words),
+        None => format!("there is no command {name}; /help lists them (a text may begin with //)"),
+    }
+}
+
+fn user(word: &str, command: &str) -> Result<UserName, String> {
+    if word.is_empty() {
+        return Err(usage(command));
+    }
+    UserName::new(word.trim_start_matches('@')).map_err(|error| error.to_string())
+}
+
+fn code(word: &str) -> Result<Option<u32>, String> {
+    let digits = word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
+    match word.parse() {
+        _ if word.is_empty() => Ok(None),
+        Ok(code) if digits => Ok(Some(code)),
+        _ => Err("a one-time code has six digits".into()),
+    }
+}
+
+fn fingerprint(word: &str) -> Result<Fingerprint, String> {
+    word.parse().map_err(|_| "give the whole fingerprint, 64 digits; /devices shows them".into())
+}
+
+/// A path as shells write it: `~` is home, quotes around it and backslashes before spaces are dropped.
+fn path(text: &str) -> PathBuf {
+    let quoted = |mark: char| text.strip_prefix(mark).and_then(|text| text.strip_suffix(mark));
+    let text = match quoted('"').or_else(|| quoted('\'')) {
+        Some(inner) => inner.to_owned(),
+        None => text.replace("\\ ", " "),
+    };
+    let home = directories::BaseDirs::new();
+    match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.home_dir().join(rest),
+        _ => PathBuf::from(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Command {
+        Command::parse(line).unwrap().unwrap()
+    }
+
+    fn bob() -> UserName {
+        UserName::new("bob").unwrap()
+    }
+
+    #[test]
+    fn texts_and_commands_are_told_apart() {
+        assert_eq!(Command::parse("  \t "), Ok(None));
+        assert_eq!(parse(" hello /pm "), Command::Say("hello /pm".into()));
+        assert_eq!(parse("//help is a command"), Command::Say("/help is a command".into()));
+        assert!(Command::parse("/nonsense").unwrap_err().contains("no command /nonsense"));
+    }
+
+    #[test]
+    fn words_land_where_they_belong() {
+        assert_eq!(parse("/pm bob  hello   you"), Command::Message { to: bob(), text: Some("hello   you".into()) });
+        assert_eq!(parse("/pm @bob"), Command::Message { to: bob(), text: None });
+        assert_eq!(parse("/file bob a b.txt"), Command::File { to: bob(), path: "a b.txt".into() });
+        assert_eq!(parse("/file bob 'a b.txt'"), Command::File { to: bob(), path: "a b.txt".into() });
+        assert_eq!(parse("/file bob a\\ b.txt"), Command::File { to: bob(), path: "a b.txt".into() });
+        assert_eq!(parse("/accept"), Command::Accept { number: None, folder: None });
+        assert_eq!(parse("/accept 2"), Command::Accept { number: Some(2), folder: None });
+        assert_eq!(parse("/accept 2 in here"), Command::Accept { number: Some(2), folder: Some("in here".into()) });
+        assert_eq!(parse("/accept in here"), Command::Accept { number: None, folder: Some("in here".into()) });
+        assert_eq!(parse("/verify bob yes"), Command::Verify { user: bob(), compared: true });
+        assert_eq!(parse("/login 012345"), Command::LogIn { code: Some(12_345) });
+        let fingerprint = "ab".repeat(32);
+        assert_eq!(parse(&format!("/trust {fingerprint}")), Command::TrustKey(fingerprint.parse().unwrap()));
+        assert_eq!(parse("/trust bob"), Command::TrustUser(bob()));
+    }
+
+    #[test]
+    fn mistakes_say_how_it_is_written() {
+        let mistake = |line| Command::parse(line).unwrap_err();
+        assert_eq!(mistake("/pm"), "write /pm NAME [TEXT]");
+        assert_eq!(mistake("/file bob"), "write /file NAME PATH");
+        assert_eq!(mistake("/start-over"), "write /start-over yes");
+        assert_eq!(mistake("/verify bob no"), "write /verify NAME [yes]");
+        assert!(mistake("/pm Bob hi").contains("a user name may have"));
+        assert!(mistake("/login 12345").contains("six digits"));
+        assert!(mistake("/approve ab").contains("64 digits"));
+    }
+
+    /// Whatever the help names is understood, with the words that it names.
+    #[test]
+    fn every_entry_parses() {
+        for entry in COMMANDS {
+            let words = entry.words.replace(['[', ']'], "").replace("NAME|FINGERPRINT", "bob").replace("NAME", "bob");
+            let words = words.replace("FINGERPRINT", &"00".repeat(32)).replace("CODE", "123456").replace("NUMBER", "1");
+            let line = format!("{} {words}", entry.name);
+            assert!(Command::parse(&line).is_ok_and(|command| command.is_some()), "{line}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What went wrong, in one sentence that a person can act on.
+
+use securechat_core::error::{ApiMisuse, Error as CoreError, PeerMisbehaved};
+use securechat_core::event::RequestKind;
+use securechat_core::limits::TEXT_MAX;
+use securechat_core::wire::{CloseCode, RefusalCode};
+
+/// Why the relay refused something, and what to do about it.
+pub(crate) fn refusal(request: RequestKind, code: RefusalCode, retry_after: u32) -> String {
+    let sentence = match (code, request) {
+        (RefusalCode::ServerPassword, RequestKind::Enter) => {
+            "the relay's own password is wrong: ask its operator for it"
+        }
+        (RefusalCode::ServerPassword, _) => {
+            "the relay wants its own password first: give it with --server-password-file"
+        }
+        (RefusalCode::Credentials, RequestKind::LogInByKey) => {
+            "the relay does not know this device: /login with your password, or /register"
+        }
+        (RefusalCode::Credentials, RequestKind::ConfirmCode) => "wrong code: type the one that is shown now",
+        (RefusalCode::Credentials, _) => "wrong name, password or code",
+        (RefusalCode::CodeNeeded, _) => "a one-time code is needed: /login CODE",
+        (RefusalCode::NameTaken, _) => "this name is taken: choose another, or /login if it is yours",
+        (RefusalCode::RegistrationClosed, _) => "this relay takes no new users: ask its operator for an account",
+        (RefusalCode::RateLimited, _) => "too many requests",
+        (RefusalCode::Locked, _) => "too many failed logins: the account is locked for a while",
+        (RefusalCode::Unavailable, _) => "the relay cannot do this now; nothing was changed",
+        (RefusalCode::UnknownUser, _) => "there is no user of that name",
+        (RefusalCode::Full, _) => "there is no room left at the relay",
+        (RefusalCode::NotAllowed, _) => "this device may not do that: approve it from another device of yours first",
+        (RefusalCode::WrongState, _) => "log in first",
+        (RefusalCode::ListRefused, _) => "your list of devices has changed meanwhile: try again",
+        (RefusalCode::NotListed, _) => "this device was shut out: /login asks your other devices to let it in again",
+        (RefusalCode::Taken, _) => "this device belongs to another user there: begin with a new state",
+        (RefusalCode::TooLarge, _) => "that is larger than the relay allows",
+        (RefusalCode::BundleRefused, _) => "the relay refused this device's keys: is the clock right?",
+        (RefusalCode::NotFound, _) => "the relay does not have that any more",
+        _ => "the relay refused the request",
+    };
+    match retry_after {
+        0 => sentence.to_owned(),
+        seconds => format!("{sentence}; try again in {seconds} s"),
+    }
+}
+
+/// What an error of the engine means here.
+pub(crate) fn error(error: CoreError) -> String {
+    match error {
+        CoreError::ApiMisuse(ApiMisuse::TooLarge) => {
+            format!("a text may have {TEXT_MAX} bytes: send it in parts, or as a file")
+        }
+        CoreError::ApiMisuse(ApiMisuse::NotConnected) => "not connected: give --relay ADDRESS at the start".into(),
+        CoreError::ApiMisuse(ApiMisuse::NotLoggedIn) => {
+            "not logged in: /register, or /login if you have an account".into()
+        }
+        CoreError::ApiMisuse(ApiMisuse::UnknownUser) => "there is no user of that name".into(),
+        CoreError::ApiMisuse(ApiMisuse::Violation) => {
+            "the keys of this user have changed: compare the safety number with /verify, then /trust NAME".into()
+        }
+        CoreError::ApiMisuse(ApiMisuse::UntrustedRelay) => {
+            "this relay is not trusted yet: compare its fingerprint with its operator's, then /trust FINGERPRINT".into()
+        }
+        CoreError::ApiMisuse(ApiMisuse::DeviceListOutOfDate) => {
+            "the two sides do not know each other's devices yet: try again when both are online".into()
+        }
+        CoreError::ApiMisuse(ApiMisuse::NotFound) => "there is nothing of that name or number".into(),
+        CoreError::ApiMisuse(ApiMisuse::Record) => {
+            "the saved state is damaged: restore a copy, or begin as a new device".into()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Why a link ended.
+pub(crate) fn closed(reason: Option<CoreError>) -> String {
+    match reason {
+        // Whatever was still being sent when the other side closed goes out on the next link.
+        None | Some(CoreError::ApiMisuse(ApiMisuse::Closed)) => "closed the connection".into(),
+        Some(CoreError::PeerMisbehaved(reason)) => match reason {
+            PeerMisbehaved::Truncation => "is gone: the connection broke off".into(),
+            PeerMisbehaved::HandshakeTimeout => "did not answer in time".into(),
+            PeerMisbehaved::IdentityMismatch => "is not the one expected: its key is another".into(),
+            PeerMisbehaved::NoCommonSuite => "accepts none of the suites that are allowed here: see --suites".into(),
+            PeerMisbehaved::Refused => "refused the connection: it may be busy, or speak another version".into(),
+            PeerMisbehaved::BundleExpired => "shows a key that has expired, or the clock here is wrong".into(),
+            other => format!("broke the protocol ({other}): the connection was ended"),
+        },
+        Some(other) => format!("broke the protocol ({other}): the connection was ended"),
+    }
+}
+
+/// Why the relay closed a link, where there is more to say than that it did.
+pub(crate) fn close(code: CloseCode) -> Option<&'static str> {
+    match code {
+        CloseCode::LoginTimeout => Some("nobody logged in for too long"),
+        CloseCode::Shutdown => Some("the relay stops"),
+        CloseCode::Replaced => Some("the same device logged in on another connection"),
+        CloseCode::Revoked => Some("another device of yours shut this one out"),
+        CloseCode::Busy => Some("the relay has too many connections: try again later"),
+        CloseCode::Stalled => Some("this side was too slow for the relay"),
+        _ => None,
+    }
+}
+
+/// A size as people read it.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{}.{} kB", bytes / 1_000, bytes % 1_000 / 100),
+        1_000_000..1_000_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
+    }
+}
+
+/// How long ago something was, when that is worth saying: over two minutes.
+pub(crate) fn age(sent_at: u64, now: u64) -> Option<String> {
+    let minutes = now.saturating_sub(sent_at) / 60_000;
+    match minutes {
+        0..=2 => None,
+        3..120 => Some(format!("{minutes} min ago")),
+        120..2_880 => Some(format!("{} hours ago", minutes / 60)),
+        _ => Some(format!("{} days ago", minutes / 1_440)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_ages_read_well() {
+        let sizes = [0, 999, 1_000, 61_440, 5_250_000, 3_000_000_000].map(size);
+        assert_eq!(sizes, ["0 bytes", "999 bytes", "1.0 kB", "61.4 kB", "5.2 MB", "3.0 GB"]);
+        let minute = 60_000;
+        assert_eq!(age(5, 0), None);
+        assert_eq!(age(0, 2 * minute), None);
+        assert_eq!(age(0, 5 * minute).as_deref(), Some("5 min ago"));
+        assert_eq!(age(0, 125 * minute).as_deref(), Some("2 hours ago"));
+        assert_eq!(age(0, 3 * 1_440 * minute).as_deref(), Some("3 days ago"));
+    }
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let wrong = refusal(RequestKind::LogIn, RefusalCode::Credentials, 0);
+        assert_eq!(wrong, "wrong name, password or code");
+        assert!(refusal(RequestKind::Enter, RefusalCode::ServerPassword, 0).contains("relay's own password is wrong"));
+        assert!(refusal(RequestKind::LogIn, RefusalCode::Locked, 30).ends_with("try again in 30 s"));
+        assert!(error(ApiMisuse::TooLarge.into()).contains("16384 bytes"));
+        assert!(closed(Some(PeerMisbehaved::Truncation.into())).contains("broke off"));
+    }
+}
