@@ -13,8 +13,8 @@ const KEPT: usize = 65_536;
 const REMEMBERED: u64 = 60 * 60 * 1_000;
 /// Failed logins to one account from one address before they lock, and the longest lock in milliseconds.
 const FROM_ADDRESS: Lock = Lock { free: 3, longest: 15 * 60 * 1_000 };
-/// Failed logins to one account from anywhere before they lock, and the longest lock in milliseconds. It is short:
-/// whoever guesses must not keep the owner out.
+/// Failed logins to one account from anywhere before they lock, and the longest lock in milliseconds. It is short,
+/// for the owner's sake.
 const FROM_ANYWHERE: Lock = Lock { free: 30, longest: 60 * 1_000 };
 
 /// The buckets that are shared by several connections.
@@ -133,11 +133,15 @@ struct Lock {
 impl Failures {
     /// Begins an attempt: it counts as failed until [`succeeded`](Self::succeeded) or [`undone`](Self::undone) says
     /// otherwise, so that many at once gain nothing. Gives the seconds left when the account is locked.
-    pub(super) fn attempt(&mut self, user: &UserName, address: Address, now: u64) -> Result<(), u32> {
+    ///
+    /// From an address that is `known` to be the user's, what fails elsewhere locks nothing: nobody who guesses from
+    /// everywhere shall keep the owner out.
+    pub(super) fn attempt(&mut self, user: &UserName, address: Address, known: bool, now: u64) -> Result<(), u32> {
         self.clean_if_full(now);
         let near = self.from_address.entry((user.clone(), address)).or_default();
         let far = self.from_anywhere.entry(user.clone()).or_default();
-        let left = near.locked_until.max(far.locked_until).saturating_sub(now);
+        let far_until = if known { 0 } else { far.locked_until };
+        let left = near.locked_until.max(far_until).saturating_sub(now);
         if left > 0 {
             return Err(u32::try_from(left.div_ceil(1_000)).unwrap_or(u32::MAX));
         }
@@ -232,25 +236,26 @@ mod tests {
         let mut failures = Failures::default();
         let mut now = NOW;
         for _ in 0..FROM_ADDRESS.free {
-            assert_eq!(failures.attempt(&user, [1; 16], now), Ok(()));
+            assert_eq!(failures.attempt(&user, [1; 16], false, now), Ok(()));
         }
         for seconds in [1, 2, 4, 8, 16, 32, 60] {
-            assert_eq!(failures.attempt(&user, [1; 16], now), Ok(()));
-            let left = failures.attempt(&user, [1; 16], now).unwrap_err();
+            assert_eq!(failures.attempt(&user, [1; 16], false, now), Ok(()));
+            let left = failures.attempt(&user, [1; 16], false, now).unwrap_err();
             assert!(left >= seconds, "{left} {seconds}");
-            assert_eq!(failures.attempt(&user, [2; 16], now), Ok(()), "not from elsewhere");
+            assert_eq!(failures.attempt(&user, [2; 16], false, now), Ok(()), "not from elsewhere");
             failures.undone(&user, [2; 16]);
             now += u64::from(left) * 1_000;
         }
         for _ in 0..40 {
-            while let Err(left) = failures.attempt(&user, [1; 16], now) {
+            while let Err(left) = failures.attempt(&user, [1; 16], false, now) {
                 now += u64::from(left) * 1_000;
             }
         }
-        assert_eq!(failures.attempt(&user, [1; 16], now), Err(15 * 60));
-        assert_eq!(failures.attempt(&user, [9; 16], now), Err(60), "the owner waits a minute at most");
+        assert_eq!(failures.attempt(&user, [1; 16], false, now), Err(15 * 60));
+        assert_eq!(failures.attempt(&user, [9; 16], false, now), Err(60), "the owner waits a minute at most");
+        assert_eq!(failures.attempt(&user, [9; 16], true, now), Ok(()), "and not at all where a device of theirs is");
         failures.succeeded(&user, [1; 16]);
-        assert_eq!(failures.attempt(&user, [1; 16], now), Ok(()));
+        assert_eq!(failures.attempt(&user, [1; 16], false, now), Ok(()));
     }
 
     #[test]
@@ -258,7 +263,7 @@ mod tests {
         let user = UserName::new("alice").unwrap();
         let mut failures = Failures::default();
         for _ in 0..100 {
-            assert_eq!(failures.attempt(&user, [1; 16], NOW), Ok(()));
+            assert_eq!(failures.attempt(&user, [1; 16], false, NOW), Ok(()));
             failures.undone(&user, [1; 16]);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::connection::{Admitted, Item, Phase, Who};
 use super::job::{Job, JobResult, PasswordHash};
+use super::limiter::Address;
 use super::mailbox::Mail;
 use super::store::{Account, DeviceState, NewAccount, StoreJob, StoreRefusal, StoreResult, StoredList};
 use super::{Outcome, Relay, RelayEvent, Step, Ticket, UNAVAILABLE};
@@ -121,7 +122,8 @@ impl Relay {
     pub(super) fn check_password(&mut self, ticket: Ticket, check: Check, now: u64) -> Outcome {
         let address = self.connections.get(&ticket.conn).map(|connection| connection.address).unwrap_or_default();
         let locked = |seconds| Refusal::after(RefusalCode::Locked, seconds);
-        self.limiter.failures.attempt(&check.user, address, now).map_err(locked)?;
+        let known = self.has_listed_device_at(&check.user, address);
+        self.limiter.failures.attempt(&check.user, address, known, now).map_err(locked)?;
         let job = StoreJob::Account { user: check.user.clone() };
         self.store(ticket, job, step_of(Expect::Account(check)))
     }
@@ -326,6 +328,14 @@ impl Relay {
         };
         let verified = claim.verify(signature);
         verified.map_err(|_| self.refused_login(ticket, &login.user, RefusalCode::Credentials))
+    }
+
+    fn has_listed_device_at(&self, user: &UserName, address: Address) -> bool {
+        let connections = self.presence.connections_of(user);
+        let mut connections = connections.iter().filter_map(|conn| self.connections.get(conn));
+        connections.any(|connection| {
+            connection.address == address && connection.admitted().is_some_and(|admitted| admitted.who.listed)
+        })
     }
 
     /// The attempt says nothing about the password: it does not count as a failed one.

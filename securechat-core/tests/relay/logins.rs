@@ -69,6 +69,25 @@ fn failed_logins_lock_and_unknown_names_too() {
     assert!(net.request(conn, &request).is_ok());
 }
 
+/// Guesses from everywhere lock for strangers only: where a device of the owner is, another one can still come.
+#[test]
+fn guesses_from_everywhere_do_not_keep_the_owner_out() {
+    let mut net = Net::new();
+    let alice = net.registered("alice", 1);
+    for address in 100..140 {
+        let conn = net.connect_from(address);
+        let request = alice.log_in("wrong", &net.bindings[&conn]);
+        net.refused(conn, &request);
+    }
+    let mut second = Device::new("alice", 2);
+    let elsewhere = net.connect_from(9);
+    assert_eq!(
+        net.refused(elsewhere, &second.log_in("password", &net.bindings[&elsewhere].clone())),
+        RefusalCode::Locked
+    );
+    assert!(!net.log_in_by_password(&mut second).listed, "from the address of the first device");
+}
+
 /// Many tries sent at once count one by one.
 #[test]
 fn tries_in_parallel_gain_nothing() {
