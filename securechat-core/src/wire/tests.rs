@@ -100,7 +100,7 @@ fn replies() -> Vec<Reply> {
         Reply::CreateBlob(Done),
         Reply::PutChunk(Done),
         Reply::MissingChunks(Missing { ranges: vec![ChunkRange { start: 0, count: 9 }], next: 4 }),
-        Reply::GetChunk(Chunk { chunk: blob(61_504) }),
+        Reply::GetChunk(Chunk { chunk: blob(37) }),
         Reply::DeleteBlob(Done),
     ]
 }
@@ -252,4 +252,23 @@ fn passwords_and_codes_have_bounds() {
     let bytes = codec::encode(&"");
     assert!(codec::decode::<Password>(&bytes).is_err());
     assert!(codec::decode::<OneTimeCode>(&codec::encode(&1_000_000_u32)).is_err());
+}
+
+/// `tests/vectors/wire.json`, computed with other tools from the tables of section 10 alone.
+#[test]
+fn messages_are_as_the_tables_say() {
+    let vectors: serde_json::Value = serde_json::from_str(include_str!("../../tests/vectors/wire.json")).unwrap();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let requests = requests().iter().map(|message| hex(&message.encode(8).unwrap())).collect::<Vec<_>>();
+    let replies = replies().iter().map(|message| hex(&message.encode(8).unwrap())).collect::<Vec<_>>();
+    let pushes = pushes().iter().map(|message| hex(&message.encode().unwrap())).collect::<Vec<_>>();
+    for (class, messages) in [("requests", requests), ("replies", replies), ("pushes", pushes)] {
+        let expected = vectors[class].as_array().unwrap();
+        assert_eq!(expected.len(), messages.len(), "{class}");
+        for (expected, message) in expected.iter().zip(messages) {
+            assert_eq!(expected["bytes"].as_str(), Some(message.as_str()), "{class}: {}", expected["name"]);
+        }
+    }
+    let refusal = Refusal::after(RefusalCode::RateLimited, 300).encode(8).unwrap();
+    assert_eq!(vectors["refusal"]["bytes"].as_str(), Some(hex(&refusal).as_str()));
 }
