@@ -249,6 +249,9 @@ pub enum ApiMisuse {
     /// The relay refused what was asked of it; the event before says why.
     #[error("the relay refused")]
     Refused = 320,
+    /// A message could not be sent in 30 days.
+    #[error("this could not be sent for a month and was given up")]
+    Expired = 321,
     /// A transient message has no place now: too many in a row, or nobody to hear it (L2).
     #[error("a transient message is not possible now")]
     TransientLimit = 319,

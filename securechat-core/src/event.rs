@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::identity::{Fingerprint, Identity, Trust, UserName};
 use crate::suite::Suite;
 use crate::wire::{CloseCode, Presence, RefusalCode};
+use zeroize::Zeroizing;
 
 /// One of a client's connections: to its relay or to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,9 +62,9 @@ pub enum Event {
         user: Option<UserName>,
         /// What the other side showed, to be compared with what its owner says.
         fingerprint: Fingerprint,
-        /// What was expected, when something was: the key has changed, or someone stands in between.
+        /// What was expected, when something was: if it is another, the key has changed, or someone stands in between.
         expected: Option<Fingerprint>,
-        /// The keys are past their end (I4): their owner has not been here for long.
+        /// Whether what it showed is past its end (I4); then the link waits even where it is what was expected.
         expired: bool,
     },
     /// A link is open and its other side is authenticated.
@@ -111,7 +112,7 @@ pub enum Event {
     /// The secret for one-time codes, to be put into an authenticator (RFC 6238); confirm it with a first code.
     CodeSecret {
         /// The shared secret, raw.
-        secret: Vec<u8>,
+        secret: SecretBytes,
     },
 
     /// One page of the relay's users.
@@ -139,6 +140,14 @@ pub enum Event {
     UserUnknown {
         /// Who was asked for.
         user: UserName,
+    },
+    /// The relay showed device lists of a user that break the rules, or older ones than it showed before: none of them
+    /// counts (I6, I9).
+    ListsRefused {
+        /// Whose lists they are said to be.
+        user: UserName,
+        /// What is wrong with them.
+        error: Error,
     },
     /// A user added or revoked devices by the rules; the mark is kept.
     DevicesChanged {
@@ -310,6 +319,28 @@ pub enum Event {
     },
     /// This state was restored from an older copy: sessions are made anew (S10).
     Restored,
+}
+
+/// Bytes for the user's eyes: wiped when dropped, never printed.
+#[derive(Clone, PartialEq)]
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+impl SecretBytes {
+    /// Takes the bytes.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for SecretBytes {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str("SecretBytes(..)")
+    }
 }
 
 /// A message as it is shown.

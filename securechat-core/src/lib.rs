@@ -127,3 +127,8 @@ pub mod suite;
 pub mod text;
 pub mod vault;
 pub mod wire;
+
+/// The README's example, compiled and run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -109,8 +109,16 @@ pub const PING_ANSWER: u64 = 60_000;
 pub const TRANSFERS: usize = 64;
 /// Devices whose messages did not open and that wait for a replacement (S8).
 pub const REPAIRS_WAITING: usize = 64;
-/// Messages asked for again from one of them (S9).
+/// Messages asked for again from one of them in an hour (S9).
 pub const REPAIRS_PER_DEVICE: usize = 32;
+/// Devices for which that is counted.
+pub const REPAIRS_REMEMBERED: usize = 1_000;
+/// Users whose lists and keys are asked for at once.
+pub const LOOKUPS_AT_ONCE: usize = 8;
+/// Envelopes of a link that wait to be acknowledged.
+pub const ACKNOWLEDGEMENTS_WAITING: usize = 4_096;
+/// Messages of a device that wait to be named in a receipt.
+pub const RECEIPTS_WAITING: usize = 4_096;
 
 /// One day in milliseconds.
 pub const DAY: u64 = 24 * 60 * 60 * 1_000;
@@ -144,6 +152,10 @@ pub const CHUNK_WAIT: u64 = 30_000;
 pub const PRESENCE_GATHERED: u64 = 1_000;
 /// How long a sent message can be asked for again (S9), in milliseconds.
 pub const RESEND_LIFE: u64 = 7 * DAY;
+/// How long a message that nobody takes is kept, in milliseconds.
+pub const OUTGOING_LIFE: u64 = 30 * DAY;
+/// Longest rest that another side's refusal can ask for, in milliseconds.
+pub const REST_MAX: u64 = HOUR;
 
 /// How often something may happen: `burst` times at once, and once more every `every`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

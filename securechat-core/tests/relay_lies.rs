@@ -183,3 +183,28 @@ fn d6_a_conversation_through_a_lying_relay() {
         assert!(everything.len() > 20_000);
     }
 }
+
+/// Who cannot show device lists that hold is given up, so that what waits does not fill the places of others' messages.
+#[test]
+fn d6_messages_of_a_user_with_bad_lists_do_not_wait_for_ever() {
+    let (mut net, alice, bob, mallory) = three(60);
+    net.relay.on_reply = Some(Box::new(|reply| {
+        if let Reply::FetchLists(page) = reply
+            && page.lists.iter().any(|list| SignedDeviceList::decode(list).unwrap().user().as_str() == "mallory")
+        {
+            let foreign = SignedDeviceList::create(name("somebody"), &SigningKey::from_bytes(&[5; 32])).unwrap();
+            page.lists = vec![foreign.bytes().into()];
+        }
+    }));
+    net.say(mallory, "bob", "who am I?");
+    net.advance(10_000);
+    assert!(net.saw(bob, |event| matches!(event, Event::ListsRefused { user, .. } if *user == name("mallory"))));
+    net.say(alice, "bob", "mine comes through");
+    assert_eq!(net.texts(bob), [("alice".to_owned(), "mine comes through".to_owned())]);
+    // It does not wait at the relay either: a reconnect brings nothing again.
+    net.relay.on_reply = None;
+    net.cut(bob);
+    net.connect(bob);
+    net.advance(100_000);
+    assert_eq!(net.texts(bob).len(), 1, "{:?}", net.hosts[bob].events);
+}

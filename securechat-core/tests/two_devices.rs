@@ -155,7 +155,8 @@ fn d5_a_new_epoch_zero_is_a_violation_until_accepted() {
     net.say(again, "alice", "it is me");
     let marked = |event: &Event| matches!(event, Event::Message(message) if message.trust == Trust::Violation);
     assert!(net.saw(alice, marked), "{:?}", net.hosts[alice].events);
-    net.hosts[alice].client.accept_keys(&name("bob"), net.now).unwrap();
+    let shown = net.hosts[alice].client.contact(&name("bob")).unwrap().kept_aside.unwrap().hash;
+    net.hosts[alice].client.accept_keys(&name("bob"), &shown, net.now).unwrap();
     net.drain(alice);
     assert_eq!(net.hosts[alice].client.contact(&name("bob")).unwrap().trust, Trust::Seen);
     net.say(alice, "bob", "now I know");

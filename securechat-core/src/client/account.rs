@@ -2,9 +2,10 @@
 
 use super::Client;
 use super::links::{Asked, Side};
-use crate::error::{ApiMisuse, Error};
+use crate::error::{ApiMisuse, Error, InvalidMessage};
 use crate::event::{Event, LinkId, RequestKind};
 use crate::identity::SignedBundle;
+use crate::limits::USER_NAME_MAX;
 use crate::wire::{
     self, Bytes, NoticeCode, OneTimeCode, Password, Presence, Push, Refusal, RefusalCode, Request, UserPresence,
 };
@@ -81,7 +82,7 @@ impl Client {
     pub fn request_users(&mut self, now: u64) -> Result<(), Error> {
         self.advance(now);
         let link = self.relay()?;
-        self.ask_now(link, Request::Users(wire::FetchUsers { from: String::new() }), Asked::Users)
+        self.ask_now(link, Request::Users(wire::FetchUsers { from: String::new() }), Asked::Users(String::new()))
     }
 
     /// Says how this user appears to others, and asks to be told how they do.
@@ -140,10 +141,17 @@ impl Client {
             (*logged_in, *listed) = (true, state.listed);
             connection.link.raise_frame_limit();
         }
-        if state.listed && !self.account.registered {
-            self.account.registered = true;
+        if state.listed && !(self.account.registered && self.account.established) {
+            (self.account.registered, self.account.established) = (true, true);
             self.save_account();
         }
+        if !state.listed && state.epoch.is_none() {
+            // The account came from another system, and this is its first device.
+            self.ensure_list()?;
+            self.account.pending = self.account.lists.first().cloned();
+            self.save_account();
+        }
+        self.publish_pending(link);
         self.keys_at_relay(state)?;
         if !state.listed || self.account.list().map(|list| list.epoch()) != state.epoch {
             self.look_up_own();
@@ -166,12 +174,17 @@ impl Client {
         self.tell_refused(kind, refusal);
     }
 
-    pub(super) fn users_came(&mut self, page: wire::Users) -> Result<(), Error> {
-        let users = page.users.into_iter().map(|UserPresence { user, presence }| (user, presence)).collect();
+    /// A page of users came. Pages go on in the order of names, so that they come to an end.
+    pub(super) fn users_came(&mut self, after: &str, page: wire::Users) -> Result<(), Error> {
         let last = page.next.is_empty();
+        if !last && (page.users.is_empty() || page.next.as_str() <= after || page.next.len() > USER_NAME_MAX) {
+            return Err(InvalidMessage::OutOfBounds.into());
+        }
+        let users = page.users.into_iter().map(|UserPresence { user, presence }| (user, presence)).collect();
         self.tell(Event::Users { users, last });
         if !last && let Ok(link) = self.relay() {
-            self.ask(link, Request::Users(wire::FetchUsers { from: page.next }), Asked::Users);
+            let request = Request::Users(wire::FetchUsers { from: page.next.clone() });
+            self.ask(link, request, Asked::Users(page.next));
         }
         Ok(())
     }

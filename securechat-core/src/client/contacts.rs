@@ -1,29 +1,24 @@
 //! Whom this client knows: pins, the lookups that fill them, and what both sides say they hold.
 
 use super::Client;
-use super::links::Asked;
-use super::peers::chain_of;
+use super::lookups::Lookups;
 use crate::codec::{decode, encode};
-use crate::content::{Body, MessageId};
+use crate::content::Body;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
-use crate::event::{Event, RequestKind};
+use crate::event::Event;
 use crate::identity::{
-    Identity, ListChain, ListChange, Listing, Pin, PrekeyKind, SafetyNumber, SignedBundle, SignedDeviceList,
-    SignedPrekey, Trust, UserName, safety_number,
+    Identity, ListChain, ListChange, Listing, Pin, SafetyNumber, SignedBundle, SignedDeviceList, SignedPrekey, Trust,
+    UserName, safety_number,
 };
-use crate::limits::{BUNDLE_GRACE, DEVICE_LIST_EPOCHS};
+use crate::limits::BUNDLE_GRACE;
 use crate::record::{Changes, Records};
 use crate::session::SenderCheck;
-use crate::wire::{self, Refusal, RefusalCode, Request};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// Prefix of the records: `pin/<user>`.
 const RECORD: &str = "pin/";
-/// How long a device that could not be reached is left alone, in milliseconds.
-const RETRY_AFTER: u64 = 60_000;
-
 /// What is known of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
@@ -33,8 +28,17 @@ pub struct Contact {
     pub epoch: u64,
     /// The user's devices.
     pub devices: Vec<Identity>,
-    /// The devices of a list that broke the rules and waits to be accepted (I9).
-    pub kept_aside: Option<Vec<Identity>>,
+    /// A list that broke the rules and waits to be accepted (I9).
+    pub kept_aside: Option<KeptAside>,
+}
+
+/// A device list that does not follow from the one that counts: what [`Client::accept_keys`] decides on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAside {
+    /// The devices that it claims.
+    pub devices: Vec<Identity>,
+    /// Its hash, which names it when it is accepted.
+    pub hash: [u8; 32],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,25 +55,7 @@ pub(super) struct Known {
 pub(super) struct Contacts {
     known: BTreeMap<UserName, Known>,
     by_identity: BTreeMap<Identity, UserName>,
-    lookups: BTreeMap<UserName, Lookup>,
-    /// Users who were looked up in vain, and when that may be tried again.
-    rest: BTreeMap<UserName, u64>,
-}
-
-/// A user who is being looked up.
-#[derive(Default)]
-struct Lookup {
-    /// Whether the application asked for it.
-    wanted: bool,
-    /// Whether a request for it is open.
-    asked: bool,
-    /// The first epoch asked for; from 0 on a whole chain is collected.
-    from: u64,
-    lists: Vec<SignedDeviceList>,
-    /// Whether the chain is collected as a whole, from epoch 0 on.
-    whole: bool,
-    /// The devices whose keys are still to be fetched, once the lists are known.
-    devices: Option<Vec<Identity>>,
+    pub(super) lookups: Lookups,
 }
 
 impl Contacts {
@@ -103,16 +89,18 @@ impl Contacts {
         }
     }
 
-    pub(super) fn next_lookup(&self) -> Option<u64> {
-        self.rest.values().copied().min()
+    /// Forgets a user.
+    pub(super) fn forget(&mut self, user: &UserName, changes: &mut Changes) {
+        self.known.remove(user);
+        self.index(user);
+        changes.remove(format!("{RECORD}{user}"));
     }
 
     fn index(&mut self, user: &UserName) {
         self.by_identity.retain(|_, owner| owner != user);
         let Some(known) = self.known.get(user) else { return };
-        let aside = known.pin.kept_aside().map_or(&[][..], |(list, _)| &list.identities);
-        for identity in known.pin.identities().iter().chain(aside) {
-            self.by_identity.insert(*identity, user.clone());
+        for identity in devices_of(&known.pin) {
+            self.by_identity.insert(identity, user.clone());
         }
     }
 
@@ -125,17 +113,6 @@ impl Contacts {
 }
 
 impl Client {
-    /// Fetches a user's device lists; the answer is `UserFound`, `UserUnknown` or a change of the pin.
-    ///
-    /// Fails with `NotLoggedIn` when no relay could be asked.
-    pub fn look_up(&mut self, user: &UserName, now: u64) -> Result<(), Error> {
-        self.advance(now);
-        self.relay()?;
-        self.contacts.lookups.entry(user.clone()).or_default().wanted = true;
-        self.settle();
-        Ok(())
-    }
-
     /// What is known of a user.
     pub fn contact(&self, user: &UserName) -> Option<Contact> {
         let pin = self.contacts.pin(user)?;
@@ -143,7 +120,7 @@ impl Client {
             trust: pin.trust(),
             epoch: pin.epoch(),
             devices: pin.identities().to_vec(),
-            kept_aside: pin.kept_aside().map(|(list, _)| list.identities.clone()),
+            kept_aside: pin.kept_aside().map(|(list, hash)| KeptAside { devices: list.identities.clone(), hash }),
         })
     }
 
@@ -158,14 +135,15 @@ impl Client {
     /// `DeviceListOutOfDate` and the other side is asked; `ListsAgree` tells when to try again.
     pub fn safety_number(&mut self, user: &UserName, now: u64) -> Result<SafetyNumber, Error> {
         self.advance(now);
-        let known = self.contacts.known.get(user).ok_or(ApiMisuse::UnknownUser)?;
+        let known = self.contacts.known.get(user).filter(|_| *user != self.config.user);
+        let known = known.ok_or(ApiMisuse::UnknownUser)?;
         known.pin.check_send()?;
         let own = self.account.list().ok_or(ApiMisuse::NotLoggedIn)?;
         if known.view == Some([known.pin.hash(), own.hash()]) {
             return Ok(safety_number((&self.config.user, own.identities()), (user, known.pin.identities())));
         }
         if self.relay().is_ok() {
-            self.contacts.lookups.entry(user.clone()).or_default();
+            self.contacts.lookups.begin(user);
         }
         self.tell_lists(user, true);
         self.settle();
@@ -180,159 +158,20 @@ impl Client {
         Ok(())
     }
 
-    /// Accepts a user's changed keys (I9): they count as seen from now on, and what waited is sent to them.
-    pub fn accept_keys(&mut self, user: &UserName, now: u64) -> Result<(), Error> {
+    /// Accepts a user's changed keys (I9): they count as seen from now on, and what waited is sent to them. `hash` names
+    /// the list that the host was shown ([`Contact::kept_aside`]). For this client's own user too, whose other devices
+    /// began anew.
+    ///
+    /// Fails with `NotFound` when that is not, or no longer, the list kept aside.
+    pub fn accept_keys(&mut self, user: &UserName, hash: &[u8; 32], now: u64) -> Result<(), Error> {
         self.advance(now);
-        let known = self.contacts.known.get_mut(user).ok_or(ApiMisuse::UnknownUser)?;
-        let (_, hash) = known.pin.kept_aside().ok_or(ApiMisuse::NotFound)?;
-        let before = known.pin.identities().to_vec();
-        known.pin.accept(&hash)?;
-        let gone: Vec<Identity> = before.into_iter().filter(|device| !known.pin.contains(device)).collect();
-        self.end_devices(&gone);
-        self.contacts.save(user, &mut self.changes);
-        self.outbox.reconsider(user);
+        if *user == self.config.user {
+            self.accept_own_lists(hash)?;
+        } else {
+            self.update_pin(user, |pin| pin.accept(hash).map_err(Error::from))?;
+            self.outbox.reconsider(Some(user));
+        }
         self.settle();
-        Ok(())
-    }
-
-    /// Begins the lookups that messages wait for, and asks the next question of each.
-    pub(super) fn look_up_waiting(&mut self) {
-        if self.relay().is_err() {
-            return;
-        }
-        let now = self.now;
-        self.contacts.rest.retain(|_, until| *until > now);
-        for user in self.users_in_need() {
-            if !self.contacts.rest.contains_key(&user) {
-                self.contacts.lookups.entry(user).or_default();
-            }
-        }
-        let idle = self.contacts.lookups.iter().filter(|(_, lookup)| !lookup.asked);
-        for user in idle.map(|(user, _)| user.clone()).collect::<Vec<_>>() {
-            self.ask_for(&user);
-        }
-    }
-
-    /// Asks for the next thing that a lookup needs: lists first, then keys of the devices without a session.
-    fn ask_for(&mut self, user: &UserName) {
-        let Ok(relay) = self.relay() else { return };
-        let own = *user == self.config.user;
-        let pinned = match own {
-            true => self.account.list().map(SignedDeviceList::epoch),
-            false => self.contacts.pin(user).map(Pin::epoch),
-        };
-        let Some(lookup) = self.contacts.lookups.get_mut(user) else { return };
-        lookup.asked = true;
-        let request = match &mut lookup.devices {
-            None => {
-                if lookup.lists.is_empty() && !lookup.whole {
-                    lookup.from = pinned.unwrap_or(0);
-                    lookup.whole = lookup.from == 0;
-                }
-                Request::FetchLists(wire::FetchLists { user: user.clone(), from: lookup.from })
-            }
-            Some(devices) => {
-                let some = devices.drain(..devices.len().min(wire::DEVICES_PER_FETCH)).collect();
-                let preferred = self.config.policy.suites().first().copied().map(PrekeyKind::for_suite);
-                let prekey_kind = preferred.map_or(0, PrekeyKind::id);
-                Request::FetchKeys(wire::FetchKeys { user: user.clone(), devices: some, prekey_kind })
-            }
-        };
-        let asked = match request {
-            Request::FetchLists(_) => Asked::Lists(user.clone()),
-            _ => Asked::Keys(user.clone()),
-        };
-        self.ask(relay, request, asked);
-    }
-
-    /// A page of a user's device lists came.
-    pub(super) fn lists_came(&mut self, user: &UserName, page: &wire::Lists) -> Result<(), Error> {
-        let lists = page.lists.iter().map(|bytes| SignedDeviceList::decode(bytes));
-        let lists = lists.collect::<Result<Vec<_>, _>>()?;
-        let known = if *user == self.config.user {
-            self.account.list().map(SignedDeviceList::hash)
-        } else {
-            self.contacts.pin(user).map(Pin::hash)
-        };
-        let Some(lookup) = self.contacts.lookups.get_mut(user) else { return Ok(()) };
-        lookup.asked = false;
-        let first = lookup.lists.is_empty();
-        lookup.lists.extend(lists);
-        if first && !lookup.whole && lookup.lists.first().map(SignedDeviceList::hash) != known {
-            // What the relay has is no continuation of what is known: look at all of it.
-            (lookup.whole, lookup.from) = (true, 0);
-            lookup.lists.clear();
-            return Ok(());
-        }
-        if page.next != 0 {
-            if page.next <= lookup.from || lookup.lists.len() as u64 > DEVICE_LIST_EPOCHS {
-                return Err(PeerMisbehaved::DeviceList.into());
-            }
-            lookup.from = page.next;
-            return Ok(());
-        }
-        let (lists, whole) = (core::mem::take(&mut lookup.lists), lookup.whole);
-        if whole {
-            self.lists_offered(user, lists)?;
-        } else {
-            for list in lists {
-                self.list_offered(user, &list)?;
-            }
-        }
-        self.lists_known(user);
-        Ok(())
-    }
-
-    /// The lists are up to date: go on with the keys of devices that messages wait for.
-    fn lists_known(&mut self, user: &UserName) {
-        if *user == self.config.user && self.propose_self().is_err() {
-            // A list that is full takes no more devices; the event says that this one is not listed.
-            self.tell(Event::Failed { id: MessageId::from_bytes([0; 16]), error: ApiMisuse::TooLarge.into() });
-        }
-        let devices = self.devices_in_need(user);
-        let Some(lookup) = self.contacts.lookups.get_mut(user) else { return };
-        if devices.is_empty() {
-            self.lookup_done(user);
-        } else {
-            lookup.devices = Some(devices);
-        }
-    }
-
-    /// Keys of a user's devices came: sessions are opened where messages wait for them.
-    pub(super) fn keys_came(&mut self, user: &UserName, keys: &wire::Keys) -> Result<(), Error> {
-        let needed: BTreeSet<Identity> = self.devices_in_need(user).into_iter().collect();
-        for device in &keys.devices {
-            // One bad bundle must not keep the other devices from being reached.
-            if let Err(error) = self.key_came(user, device, needed.contains(&device.identity)) {
-                self.tell(Event::DeviceUnreachable { user: user.clone(), device: device.identity, error });
-            }
-        }
-        let more = match self.contacts.lookups.get_mut(user) {
-            Some(lookup) => {
-                lookup.asked = false;
-                lookup.devices.as_ref().is_some_and(|devices| !devices.is_empty())
-            }
-            None => false,
-        };
-        if !more {
-            self.lookup_done(user);
-        }
-        Ok(())
-    }
-
-    fn key_came(&mut self, user: &UserName, device: &wire::DeviceKeys, open: bool) -> Result<(), Error> {
-        let bundle = SignedBundle::decode(&device.bundle)?;
-        if bundle.identity() != device.identity {
-            return Err(PeerMisbehaved::IdentityMismatch.into());
-        }
-        self.bundle_came(user, &bundle)?;
-        let one_time = device.prekey.as_ref().map(|bytes| SignedPrekey::decode(bytes)).transpose()?;
-        if self.repair_with(user, &bundle, one_time.as_ref()) {
-            return Ok(());
-        }
-        if open && !self.sessions.can_send(&device.identity) {
-            self.open_session(&bundle, one_time.as_ref(), false)?;
-        }
         Ok(())
     }
 
@@ -364,53 +203,10 @@ impl Client {
         let local = self.local.clone();
         let rng = &mut *self.rng;
         self.sessions.open_to(&local, bundle, one_time, replacement, self.now, rng)?;
+        if let Some(user) = bundle.user() {
+            self.outbox.wake(user);
+        }
         Ok(())
-    }
-
-    /// A lookup ended, well or not.
-    fn lookup_done(&mut self, user: &UserName) {
-        let Some(lookup) = self.contacts.lookups.remove(user) else { return };
-        if !self.devices_in_need(user).is_empty() {
-            // Listed, but without keys that can be used: another try later.
-            self.contacts.rest.insert(user.clone(), self.now.saturating_add(RETRY_AFTER));
-        }
-        if lookup.wanted
-            && let Some(pin) = self.contacts.pin(user)
-        {
-            let trust = pin.trust();
-            self.tell(Event::UserFound { user: user.clone(), trust });
-        }
-        self.drop_repairs(user);
-        self.retry_waiting(user);
-    }
-
-    /// The relay refused to answer a lookup, or answered with what cannot be right.
-    pub(super) fn lookup_failed(&mut self, user: &UserName, refusal: Option<Refusal>) {
-        let Some(lookup) = self.contacts.lookups.remove(user) else { return };
-        let unknown = refusal.is_some_and(|refusal| refusal.code == RefusalCode::UnknownUser);
-        if unknown && self.contacts.pin(user).is_none() {
-            self.tell(Event::UserUnknown { user: user.clone() });
-            for number in self.outbox.to_user(user) {
-                self.fail_message(number, ApiMisuse::UnknownUser.into());
-            }
-        } else {
-            let wait = refusal.map_or(0, |refusal| u64::from(refusal.retry_after) * 1_000).max(RETRY_AFTER);
-            self.contacts.rest.insert(user.clone(), self.now.saturating_add(wait));
-            if let Some(refusal) = refusal.filter(|_| lookup.wanted) {
-                self.tell_refused(RequestKind::LookUp, refusal);
-            }
-        }
-        if unknown {
-            self.drop_waiting(user);
-        }
-        self.drop_repairs(user);
-    }
-
-    /// All lookups begin again on the next connection.
-    pub(super) fn reset_lookups(&mut self) {
-        self.contacts.lookups.retain(|_, lookup| lookup.wanted);
-        self.contacts.lookups.values_mut().for_each(|lookup| *lookup = Lookup { wanted: true, ..Lookup::default() });
-        self.contacts.rest.clear();
     }
 
     /// One list, from a relay, a peer or a message, is checked against what is known and taken when it follows.
@@ -418,31 +214,53 @@ impl Client {
         if *user == self.config.user {
             return self.own_list_offered(list);
         }
-        let change = match self.contacts.known.get_mut(user) {
-            Some(known) => known.pin.update_list(list)?,
-            None if list.epoch() == 0 => return self.lists_offered(user, vec![list.clone()]),
-            None => ListChange::Gap { from: 0, to: list.epoch() },
-        };
+        if self.contacts.pin(user).is_none() {
+            if list.epoch() == 0 {
+                let mut whole = OfferedLists::new(false);
+                whole.push(list.clone())?;
+                return self.lists_offered(user, whole);
+            }
+            self.contacts.lookups.begin(user);
+            return Ok(());
+        }
+        let change = self.update_pin(user, |pin| Ok(pin.update_list(list)?))?;
         self.list_changed(user, change);
         Ok(())
     }
 
     /// A whole chain of lists, from epoch 0 on, is checked against what is known.
-    pub(super) fn lists_offered(&mut self, user: &UserName, lists: Vec<SignedDeviceList>) -> Result<(), Error> {
-        let chain = chain_of(&lists)?;
+    pub(super) fn lists_offered(&mut self, user: &UserName, offered: OfferedLists) -> Result<(), Error> {
+        let (chain, lists) = offered.finish()?;
         if *user == self.config.user {
             return self.own_lists_offered(lists, &chain);
         }
-        let change = match self.contacts.known.get_mut(user) {
-            Some(known) => known.pin.update_chain(&chain)?,
-            None => {
-                self.pin_user(user, &chain)?;
-                self.outbox.reconsider(user);
-                return Ok(());
-            }
-        };
+        if self.contacts.pin(user).is_none() {
+            self.pin_user(user, &chain)?;
+            self.outbox.reconsider(Some(user));
+            return Ok(());
+        }
+        let change = self.update_pin(user, |pin| Ok(pin.update_chain(&chain)?))?;
         self.list_changed(user, change);
         Ok(())
+    }
+
+    /// Changes a user's pin. Sessions with devices that it then names in no list end (I6).
+    pub(super) fn update_pin<T>(
+        &mut self,
+        user: &UserName,
+        update: impl FnOnce(&mut Pin) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let pin = &mut self.contacts.known.get_mut(user).ok_or(ApiMisuse::UnknownUser)?.pin;
+        let before = pin.clone();
+        let outcome = update(pin)?;
+        if *pin == before {
+            return Ok(outcome);
+        }
+        let mut gone = devices_of(&before);
+        gone.retain(|device| pin.listing(device) == Listing::Unlisted);
+        self.contacts.save(user, &mut self.changes);
+        self.end_devices(&gone);
+        Ok(outcome)
     }
 
     /// Keeps what is known of a user from now on.
@@ -456,47 +274,16 @@ impl Client {
         Ok(())
     }
 
-    /// One's own user is pinned like any other, so that the same rules find its devices and bundles.
-    pub(super) fn pin_own(&mut self) -> Result<(), Error> {
-        let user = self.config.user.clone();
-        let chain = chain_of(&self.account.lists)?;
-        match self.contacts.known.get_mut(&user) {
-            None => self.pin_user(&user, &chain)?,
-            Some(known) => {
-                if let ListChange::Violation { .. } = known.pin.update_chain(&chain)?
-                    && let Some((_, hash)) = known.pin.kept_aside()
-                {
-                    // Whether to take the new chain was decided where it came from.
-                    known.pin.accept(&hash)?;
-                }
-                self.contacts.save(&user, &mut self.changes);
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks up this user's own lists, where they have changed.
-    pub(super) fn look_up_own(&mut self) {
-        let user = self.config.user.clone();
-        self.contacts.rest.remove(&user);
-        self.contacts.lookups.entry(user).or_default();
-    }
-
     fn list_changed(&mut self, user: &UserName, change: ListChange) {
         match change {
             ListChange::Same => return,
-            ListChange::Gap { .. } => {
-                self.contacts.lookups.entry(user.clone()).or_default();
-                return;
-            }
+            ListChange::Gap { .. } => return self.contacts.lookups.begin(user),
             ListChange::Followed { added, removed } => {
-                self.end_devices(&removed);
                 self.tell(Event::DevicesChanged { user: user.clone(), added, removed });
             }
             ListChange::Violation { .. } => self.tell(Event::KeysChanged { user: user.clone() }),
         }
-        self.contacts.save(user, &mut self.changes);
-        self.outbox.reconsider(user);
+        self.outbox.reconsider(Some(user));
     }
 
     /// Sessions with devices that are no longer listed end (I6).
@@ -514,7 +301,8 @@ impl Client {
             return Err(PeerMisbehaved::WrongUser.into());
         }
         self.list_offered(user, &list)?;
-        let Some(known) = self.contacts.known.get_mut(user) else { return Ok(()) };
+        let known = self.contacts.known.get_mut(user).filter(|_| *user != self.config.user);
+        let Some(known) = known else { return Ok(()) };
         known.view = Some([list.hash(), *ours]);
         let agree = self.account.list().is_some_and(|own| known.view == Some([known.pin.hash(), own.hash()]));
         self.contacts.save(user, &mut self.changes);
@@ -538,4 +326,47 @@ impl Client {
         // When the queue is full the next question brings it again.
         let _ = self.queue_untracked(user, &body, None);
     }
+}
+
+/// Lists that are offered as a user's whole chain, each checked against the one before as it comes (I6).
+#[derive(Debug)]
+pub(super) struct OfferedLists {
+    chain: Option<ListChain>,
+    /// Whether the lists themselves are wanted, and not only what they come to.
+    keep: bool,
+    lists: Vec<SignedDeviceList>,
+}
+
+impl OfferedLists {
+    pub(super) fn new(keep: bool) -> Self {
+        Self { chain: None, keep, lists: Vec::new() }
+    }
+
+    /// The next list: that of epoch 0, or one that follows.
+    pub(super) fn push(&mut self, list: SignedDeviceList) -> Result<(), PeerMisbehaved> {
+        match &mut self.chain {
+            None => self.chain = Some(ListChain::start(list.clone())?),
+            Some(chain) => chain.extend(list.clone())?,
+        }
+        if self.keep {
+            self.lists.push(list);
+        }
+        Ok(())
+    }
+
+    /// The epoch that comes next.
+    pub(super) fn next(&self) -> u64 {
+        self.chain.as_ref().map_or(0, |chain| chain.head().epoch().saturating_add(1))
+    }
+
+    /// The chain and, where they are kept, its lists. Fails with `DeviceList` when there is none.
+    pub(super) fn finish(self) -> Result<(ListChain, Vec<SignedDeviceList>), PeerMisbehaved> {
+        Ok((self.chain.ok_or(PeerMisbehaved::DeviceList)?, self.lists))
+    }
+}
+
+/// The devices that a pin names, in its list or in the one kept aside.
+fn devices_of(pin: &Pin) -> Vec<Identity> {
+    let aside = pin.kept_aside().map_or(&[][..], |(list, _)| &list.identities);
+    pin.identities().iter().chain(aside).copied().collect()
 }

@@ -58,6 +58,16 @@ impl Downloads {
         Ok(downloads)
     }
 
+    /// The offer that makes room for another: the oldest of the user who has made the most, so that nobody drives out
+    /// the offers of others.
+    fn first_to_go(&self) -> Option<FileId> {
+        let idle = || self.offers.iter().filter(|(file, _)| !self.active.contains_key(*file));
+        let mut counts: BTreeMap<&UserName, usize> = BTreeMap::new();
+        idle().for_each(|(_, offered)| *counts.entry(&offered.user).or_default() += 1);
+        let (most, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        idle().filter(|(_, offered)| offered.user == *most).min_by_key(|(_, offered)| offered.at).map(|(file, _)| *file)
+    }
+
     fn save(&self, file: &FileId, changes: &mut Changes) {
         match self.offers.get(file) {
             Some(offered) => changes.put(key(file), encode_secret(offered)),
@@ -86,21 +96,22 @@ impl Client {
         Ok(())
     }
 
-    /// An offer came. The oldest goes when there are too many.
-    pub(super) fn file_offered(&mut self, user: &UserName, device: &Identity, offer: &FileOffer) {
-        if self.downloads.offers.contains_key(&offer.id) {
-            return;
+    /// An offer came. False when it does not count: its id is that of another offer, which a relay knows and could pass
+    /// on, and what is accepted must be what was shown.
+    pub(super) fn file_offered(&mut self, user: &UserName, device: &Identity, offer: &FileOffer) -> bool {
+        if self.downloads.offers.contains_key(&offer.id) || self.uploads.contains_key(&offer.id) {
+            return false;
         }
         let at = self.now;
         let offered = Offered { user: user.clone(), device: *device, offer: offer.duplicate(), root: None, at };
         while self.downloads.offers.len() >= self.config.limits.file_offers {
-            let idle = self.downloads.offers.iter().filter(|(file, _)| !self.downloads.active.contains_key(*file));
-            let Some(oldest) = idle.min_by_key(|(_, offered)| offered.at).map(|(file, _)| *file) else { return };
-            self.downloads.offers.remove(&oldest);
-            self.downloads.save(&oldest, &mut self.changes);
+            let Some(file) = self.downloads.first_to_go() else { return false };
+            self.downloads.offers.remove(&file);
+            self.downloads.save(&file, &mut self.changes);
         }
         self.downloads.offers.insert(offer.id, offered);
         self.downloads.save(&offer.id, &mut self.changes);
+        true
     }
 
     /// The sender of an offer says that the file is complete. It counts only from the same identity, and once (F2).

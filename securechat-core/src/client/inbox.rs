@@ -6,9 +6,9 @@ use crate::content::MessageId;
 use crate::error::{ApiMisuse, Error};
 use crate::event::LinkId;
 use crate::identity::{Identity, UserName};
-use crate::limits::{ENVELOPE_LIFE, Limits, SEEN_PER_USER};
+use crate::limits::{ACKNOWLEDGEMENTS_WAITING, ENVELOPE_LIFE, Limits, RECEIPTS_WAITING, SEEN_PER_USER};
 use crate::record::{Changes, Records};
-use crate::wire::EnvelopeRef;
+use crate::wire::{ENVELOPES_PER_ACKNOWLEDGE, EnvelopeRef};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use zeroize::Zeroizing;
@@ -43,9 +43,11 @@ pub(super) struct Inbox {
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     /// Envelopes to acknowledge, on the link that brought them.
-    pub(super) acknowledge: Vec<(LinkId, EnvelopeRef)>,
+    acknowledge: BTreeMap<LinkId, Vec<EnvelopeRef>>,
     /// Delivery receipts to send.
-    pub(super) receipts: BTreeMap<(UserName, Identity), Vec<MessageId>>,
+    receipts: BTreeMap<(UserName, Identity), Vec<MessageId>>,
+    /// The message with receipts that is on its way to a device.
+    pub(super) receipt_sent: BTreeMap<Identity, MessageId>,
 }
 
 impl Inbox {
@@ -108,6 +110,52 @@ impl Inbox {
         true
     }
 
+    /// Notes that an envelope is done with. Of more than may wait the rest is not acknowledged, and comes again.
+    pub(super) fn acknowledge(&mut self, link: LinkId, reference: EnvelopeRef) {
+        let due = self.acknowledge.entry(link).or_default();
+        if due.len() < ACKNOWLEDGEMENTS_WAITING {
+            due.push(reference);
+        }
+    }
+
+    /// Takes some of what is to be acknowledged on a link, as much as one request takes.
+    pub(super) fn take_acknowledged(&mut self, link: LinkId) -> Vec<EnvelopeRef> {
+        let Some(due) = self.acknowledge.get_mut(&link) else { return Vec::new() };
+        let some = due.drain(..due.len().min(ENVELOPES_PER_ACKNOWLEDGE)).collect();
+        if due.is_empty() {
+            self.acknowledge.remove(&link);
+        }
+        some
+    }
+
+    /// The links on which something is to be acknowledged.
+    pub(super) fn links_to_acknowledge_on(&self) -> Vec<LinkId> {
+        self.acknowledge.keys().copied().collect()
+    }
+
+    /// Notes that a device is to be told that its message arrived. Of more than may wait the newest are passed over.
+    pub(super) fn receipt_due(&mut self, user: &UserName, device: &Identity, id: MessageId) {
+        let due = self.receipts.entry((user.clone(), *device)).or_default();
+        if due.len() < RECEIPTS_WAITING {
+            due.push(id);
+        }
+    }
+
+    /// Takes the receipts for devices to which none is on its way; `waits` says whether a message still is.
+    pub(super) fn take_receipts(
+        &mut self,
+        waits: impl Fn(&MessageId) -> bool,
+    ) -> BTreeMap<(UserName, Identity), Vec<MessageId>> {
+        if self.receipts.is_empty() {
+            return BTreeMap::new();
+        }
+        self.receipt_sent.retain(|_, id| waits(id));
+        let all = core::mem::take(&mut self.receipts).into_iter();
+        let (later, now) = all.partition(|((_, device), _)| self.receipt_sent.contains_key(device));
+        self.receipts = later;
+        now
+    }
+
     /// Keeps an envelope until a device list is known. False when there is no room; the relay keeps it then.
     pub(super) fn wait(&mut self, waiting: Waiting, limits: &Limits) -> bool {
         let bytes = self.waiting_bytes.saturating_add(waiting.envelope.len());
@@ -136,6 +184,6 @@ impl Inbox {
     pub(super) fn reset(&mut self, link: LinkId) {
         self.waiting.retain(|waiting| waiting.source.link != link);
         self.waiting_bytes = self.waiting.iter().map(|waiting| waiting.envelope.len()).sum();
-        self.acknowledge.retain(|(from, _)| *from != link);
+        self.acknowledge.remove(&link);
     }
 }

@@ -1,8 +1,9 @@
 //! A client's connections: one to its relay, some to peers. What comes in is routed, what is asked is matched to its answer.
 
 use super::Client;
+use super::contacts::OfferedLists;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
-use crate::event::{Event, FileId, LinkId, RequestKind};
+use crate::event::{Event, FileId, LinkId, RequestKind, SecretBytes};
 use crate::identity::{Fingerprint, Identity, RelayAddress, SignedBundle, SignedDeviceList, UserName};
 use crate::limits::{OPEN_REQUESTS, PING_AFTER, PING_ANSWER};
 use crate::link::{Link, LinkConfig, LinkEvent, Purpose};
@@ -22,6 +23,8 @@ pub(super) struct Connection {
     asked_at: u64,
     /// When a ping was sent that is not answered yet.
     pinged: Option<u64>,
+    /// Until when it is not asked to take envelopes, after it refused.
+    send_rest: u64,
     next_request: u32,
     open: BTreeMap<u32, Asked>,
     waiting: VecDeque<(Request, Asked)>,
@@ -39,14 +42,16 @@ pub(super) enum Side {
 pub(super) enum Asked {
     Account(RequestKind),
     LogIn(RequestKind),
-    PublishBundle,
+    /// With its serial.
+    PublishBundle(u64),
     PublishPrekeys(Box<PrekeyPublication>),
     PublishList(Box<SignedDeviceList>),
     Propose,
     Lists(UserName),
-    PeerLists(Vec<SignedDeviceList>),
+    PeerLists(OfferedLists),
     Keys(UserName),
-    Users,
+    /// With the name after which they were asked for.
+    Users(String),
     Presence,
     Send(Vec<(u64, Identity)>),
     Transient,
@@ -67,18 +72,20 @@ impl Connection {
             expected,
             asked_at: 0,
             pinged: None,
+            send_rest: 0,
             next_request: 0,
             open: BTreeMap::new(),
             waiting: VecDeque::new(),
         }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<u64> {
+    pub(super) fn poll_timeout(&self, now: u64) -> Option<u64> {
+        let rest = Some(self.send_rest).filter(|rest| *rest > now);
         let ping = self.link.is_open().then(|| match self.pinged {
             Some(at) => at.saturating_add(PING_ANSWER),
             None => self.asked_at.saturating_add(PING_AFTER),
         });
-        self.link.poll_timeout().into_iter().chain(ping).min()
+        self.link.poll_timeout().into_iter().chain(ping).chain(rest).min()
     }
 
     /// What is due: the link's own timeouts, a ping where nothing was asked for long, the end where none is answered.
@@ -134,7 +141,7 @@ impl Client {
     /// Begins a link to a peer who listens. With a fingerprint only that identity is accepted without asking.
     pub fn connect_peer(&mut self, expected: Option<Fingerprint>, now: u64) -> Result<LinkId, Error> {
         self.advance(now);
-        self.ensure_list()?;
+        self.show_list()?;
         let config = self.link_config(Purpose::Peer, expected, true);
         let link = Link::initiator(config, self.fork_rng(), self.now)?;
         Ok(self.add_link(Connection::new(link, Side::Peer { device: None, listed: false }, expected)))
@@ -143,10 +150,19 @@ impl Client {
     /// Takes the responder's part of a link that a peer began.
     pub fn accept_peer(&mut self, now: u64) -> Result<LinkId, Error> {
         self.advance(now);
-        self.ensure_list()?;
+        self.show_list()?;
         let config = self.link_config(Purpose::Peer, None, true);
         let link = Link::responder(config, self.fork_rng(), self.now)?;
         Ok(self.add_link(Connection::new(link, Side::Peer { device: None, listed: false }, None)))
+    }
+
+    /// A peer is shown this user's device list: from then on it counts.
+    fn show_list(&mut self) -> Result<(), Error> {
+        self.ensure_list()?;
+        if !core::mem::replace(&mut self.account.established, true) {
+            self.save_account();
+        }
+        Ok(())
     }
 
     fn link_config(&self, purpose: Purpose, pin: Option<Fingerprint>, with_identity: bool) -> LinkConfig {
@@ -197,9 +213,11 @@ impl Client {
         self.advance(now);
         let connection = self.links.get_mut(&link).ok_or(ApiMisuse::NotConnected)?;
         if let Err(error) = connection.link.accept(fingerprint, self.now) {
-            // Another identity than the one shown was meant: whoever is there is not who it should be.
-            self.drop_link(link, Some(error));
-            self.settle();
+            if !matches!(error, Error::ApiMisuse(_)) {
+                // Another identity than the one shown was meant: whoever is there is not who it should be.
+                self.drop_link(link, Some(error));
+                self.settle();
+            }
             return Err(error);
         }
         if let Side::Relay { place, .. } = &connection.side {
@@ -263,11 +281,23 @@ impl Client {
         }
     }
 
-    /// How many requests with envelopes are open or wait on a link.
-    pub(super) fn sends_open(&self, link: LinkId) -> usize {
+    /// Whether a link may be asked to take envelopes now.
+    pub(super) fn takes_sends(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|connection| connection.send_rest <= self.now)
+    }
+
+    /// A link is not asked to take envelopes until then.
+    pub(super) fn rest_sends(&mut self, link: LinkId, until: u64) {
+        if let Some(connection) = self.links.get_mut(&link) {
+            connection.send_rest = until;
+        }
+    }
+
+    /// How many requests of a sort are open or wait on a link.
+    pub(super) fn open_on(&self, link: LinkId, sort: impl Fn(&Asked) -> bool) -> usize {
         let Some(connection) = self.links.get(&link) else { return 0 };
         let asked = connection.open.values().chain(connection.waiting.iter().map(|(_, asked)| asked));
-        asked.filter(|asked| matches!(asked, Asked::Send(_))).count()
+        asked.filter(|asked| sort(asked)).count()
     }
 
     /// Sends what waits on every link.
@@ -353,8 +383,11 @@ impl Client {
         Ok(())
     }
 
-    /// One message of the other side.
+    /// One message of the other side: whatever it says, it is there.
     fn receive(&mut self, link: LinkId, data: &[u8]) -> Result<(), Error> {
+        if let Some(connection) = self.links.get_mut(&link) {
+            connection.pinged = connection.pinged.map(|_| self.now);
+        }
         let is_relay = self.links.get(&link).is_some_and(|connection| matches!(connection.side, Side::Relay { .. }));
         match Received::decode(data)? {
             Received::Push(push) if is_relay => self.pushed(link, push),
@@ -392,28 +425,28 @@ impl Client {
                 Ok(())
             }
             (Asked::Account(_), Reply::SetUpCode(code)) => {
-                self.tell(Event::CodeSecret { secret: code.secret.as_bytes().to_vec() });
+                self.tell(Event::CodeSecret { secret: SecretBytes::new(code.secret.as_bytes().to_vec()) });
                 Ok(())
             }
-            (Asked::PublishBundle, Reply::PublishBundle(_)) => {
-                self.bundle_published();
+            (Asked::PublishBundle(serial), Reply::PublishBundle(_)) => {
+                self.bundle_published(serial);
                 Ok(())
             }
             (Asked::PublishPrekeys(publication), Reply::PublishPrekeys(stock)) => {
                 self.prekeys_published(&publication, stock);
                 Ok(())
             }
-            (Asked::PublishList(list), Reply::PublishList(_)) => self.list_published(*list),
+            (Asked::PublishList(list), Reply::PublishList(_)) => self.list_published(&list),
             (Asked::Propose, Reply::ProposeList(_)) => Ok(()),
             (Asked::PeerLists(lists), Reply::FetchLists(page)) => self.peer_lists_came(link, lists, &page),
             (Asked::Lists(user), Reply::FetchLists(page)) => {
-                if self.lists_came(&user, &page).is_err() {
-                    self.lookup_failed(&user, None);
+                if let Err(error) = self.lists_came(&user, &page) {
+                    self.lookup_failed(&user, error);
                 }
                 Ok(())
             }
             (Asked::Keys(user), Reply::FetchKeys(keys)) => self.keys_came(&user, &keys),
-            (Asked::Users, Reply::Users(page)) => self.users_came(page),
+            (Asked::Users(after), Reply::Users(page)) => self.users_came(&after, page),
             (Asked::Presence, Reply::SetPresence(_)) => Ok(()),
             (Asked::Send(copies), Reply::Send(sent)) => self.sent(&copies, &sent),
             (Asked::Transient, Reply::Send(_)) | (Asked::Acknowledge, Reply::Acknowledge(_)) => Ok(()),
@@ -444,14 +477,13 @@ impl Client {
         match asked {
             Asked::Account(kind) => self.tell_refused(kind, refusal),
             Asked::LogIn(kind) => self.log_in_refused(link, kind, refusal),
-            Asked::PublishBundle | Asked::PublishPrekeys(_) => self.publishing_refused(refusal),
-            Asked::PublishList(_) | Asked::Propose => self.list_refused(refusal),
-            Asked::Lists(user) | Asked::Keys(user) => {
-                self.lookup_failed(&user, Some(refusal));
-            }
-            Asked::Users => self.tell_refused(RequestKind::Users, refusal),
+            Asked::PublishBundle(_) | Asked::PublishPrekeys(_) => self.publishing_refused(refusal),
+            Asked::PublishList(_) => self.list_refused(refusal),
+            Asked::Propose => self.proposal_refused(refusal),
+            Asked::Lists(user) | Asked::Keys(user) => self.lookup_refused(&user, refusal),
+            Asked::Users(_) => self.tell_refused(RequestKind::Users, refusal),
             Asked::Presence => self.tell_refused(RequestKind::Presence, refusal),
-            Asked::Send(copies) => self.send_refused(&copies, refusal),
+            Asked::Send(copies) => self.send_refused(link, &copies, refusal),
             Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Ping | Asked::DeleteBlob => {}
             Asked::CreateBlob(file) => self.upload_refused(&file, None, refusal),
             Asked::PutChunk(file, index) => self.upload_refused(&file, Some(index), refusal),
@@ -476,7 +508,7 @@ impl Client {
             }
         }
         if matches!(connection.side, Side::Relay { .. }) {
-            self.reset_lookups();
+            self.contacts.lookups.reset();
             self.reset_publishing();
         }
         self.inbox.reset(link);

@@ -15,22 +15,24 @@ mod devices;
 mod downloads;
 mod inbox;
 mod links;
+mod lookups;
 mod outbox;
 mod peers;
 mod publishing;
 mod receiving;
+mod repairs;
 mod sending;
 mod state;
 mod uploads;
 
-pub use contacts::Contact;
+pub use contacts::{Contact, KeptAside};
 pub use state::{History, Save};
 
 use crate::content::MessageId;
 use crate::crypto::Random;
 use crate::error::{ApiMisuse, Error};
 use crate::event::{Event, FileId, LinkId};
-use crate::identity::{DeviceKeys, Fingerprint, Identity, LocalIdentity, UserName};
+use crate::identity::{DeviceKeys, Fingerprint, Identity, LocalIdentity, Pin, UserName};
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::record::Changes;
@@ -40,8 +42,9 @@ use crate::vault::Vault;
 use contacts::Contacts;
 use inbox::Inbox;
 use links::Connection;
-use outbox::{EnvelopeId, Outbox};
+use outbox::Outbox;
 use publishing::Publishing;
+use repairs::Repairs;
 use state::Account;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -81,11 +84,8 @@ pub struct Client {
     next_link: u32,
     uploads: BTreeMap<FileId, uploads::Upload>,
     downloads: downloads::Downloads,
-    /// Devices whose messages did not open, with the relay's word on their user and the envelopes to ask for.
-    repairs: BTreeMap<Identity, (UserName, Vec<EnvelopeId>)>,
+    repairs: Repairs,
     publishing: Publishing,
-    /// Until when the relay is not asked to take envelopes, after it refused.
-    send_rest: u64,
     /// Links that are over and have a last word to transmit.
     closing: BTreeMap<LinkId, Link>,
     events: VecDeque<Queued>,
@@ -144,6 +144,7 @@ impl Client {
         client.inbox = Inbox::restore(&records)?;
         client.downloads = downloads::Downloads::restore(&records)?;
         client.account.restore_lists(&records)?;
+        client.outbox.recall(|user| client.contacts.pin(user).map(Pin::epoch));
         client.present_inbox();
         client.continue_from(&records, history)?;
         client.settle();
@@ -173,9 +174,8 @@ impl Client {
             next_link: 0,
             uploads: BTreeMap::new(),
             downloads: downloads::Downloads::default(),
-            repairs: BTreeMap::new(),
+            repairs: Repairs::default(),
             publishing: Publishing::default(),
-            send_rest: 0,
             closing: BTreeMap::new(),
             events: VecDeque::new(),
             changes: Changes::default(),
@@ -216,10 +216,10 @@ impl Client {
         if !self.changes.is_empty() {
             return None;
         }
-        if let Some((id, mut link)) = self.closing.pop_first()
-            && link.poll_transmit(out)
-        {
-            return Some(id);
+        while let Some((id, mut link)) = self.closing.pop_first() {
+            if link.poll_transmit(out) {
+                return Some(id);
+            }
         }
         self.links.iter_mut().find_map(|(id, connection)| connection.link.poll_transmit(out).then_some(*id))
     }
@@ -235,17 +235,16 @@ impl Client {
 
     /// When [`Client::handle_timeout`] wants to be called, in Unix milliseconds.
     pub fn poll_timeout(&self) -> Option<u64> {
-        let links = self.links.values().filter_map(Connection::poll_timeout).min();
-        let rest = Some(self.send_rest).filter(|rest| *rest > self.now);
+        let links = self.links.values().filter_map(|connection| connection.poll_timeout(self.now)).min();
         let parts = [
             self.sessions.poll_timeout(),
             self.outbox.next_expiry(),
             Some(self.renewal_due()),
             self.publishing_rest(),
-            self.contacts.next_lookup(),
+            self.contacts.lookups.next(),
             self.next_upload(),
             self.next_download(),
-            rest,
+            self.outbox.next_try(self.now),
         ];
         links.into_iter().chain(parts.into_iter().flatten()).min()
     }
@@ -255,7 +254,9 @@ impl Client {
         self.advance(now);
         self.links_timeout();
         self.sessions.handle_timeout(self.now);
-        self.outbox.expire(self.now, &mut self.changes);
+        for id in self.outbox.expire(self.now, &mut self.changes) {
+            self.tell(Event::Failed { id, error: ApiMisuse::Expired.into() });
+        }
         self.settle();
     }
 

@@ -4,7 +4,7 @@ use crate::codec::{decode, encode_secret};
 use crate::content::MessageId;
 use crate::error::{ApiMisuse, Error};
 use crate::identity::{Identity, UserName};
-use crate::limits::RESEND_LIFE;
+use crate::limits::{OUTGOING_LIFE, RESEND_LIFE};
 use crate::record::{Changes, Records};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,10 +70,16 @@ pub(super) struct Outbox {
     messages: BTreeMap<u64, Outgoing>,
     by_id: BTreeMap<MessageId, u64>,
     by_envelope: BTreeMap<EnvelopeId, (u64, Identity)>,
-    /// Messages with a copy that is not sealed, or a receiver with a newer device list.
+    /// Messages to look at: they are new, or something has changed for them.
     to_seal: BTreeSet<u64>,
+    /// Messages that wait for lists or keys, by the user whose they are. They are not looked at before these come.
+    waiting: BTreeMap<UserName, BTreeSet<u64>>,
     /// Copies that are sealed and not yet asked to be sent.
-    to_send: BTreeSet<(u64, Identity)>,
+    to_send: BTreeMap<Identity, BTreeSet<u64>>,
+    /// Devices whose mailbox was full, and until when they are left alone.
+    rest: BTreeMap<Identity, u64>,
+    /// When each message is forgotten.
+    ends: BTreeSet<(u64, u64)>,
     next: u64,
 }
 
@@ -89,39 +95,121 @@ impl Outbox {
             for (device, copy) in &message.devices {
                 outbox.by_envelope.insert(copy.envelope_id, (number, *device));
                 if matches!(copy.stage, Stage::Sealed(_)) {
-                    outbox.to_send.insert((number, *device));
+                    outbox.to_send.entry(*device).or_default().insert(number);
                 }
             }
             if message.wants_sealing() {
                 outbox.to_seal.insert(number);
             }
+            outbox.ends.insert((message.created.saturating_add(RESEND_LIFE), number));
             outbox.messages.insert(number, message);
         }
         Ok(outbox)
     }
 
-    /// Takes a message in; `limit` bounds how many there may be.
+    /// After a restart: messages whose receiver has a newer list than that of the epoch known here are looked at again.
+    pub(super) fn recall(&mut self, known: impl Fn(&UserName) -> Option<u64>) {
+        let behind = |message: &Outgoing| known(&message.to).is_some_and(|epoch| epoch < message.epoch);
+        let numbers = self.messages.iter().filter(|(_, message)| behind(message)).map(|(number, _)| *number);
+        self.to_seal.extend(numbers);
+    }
+
+    /// Takes a message in; `limit` bounds how many there may be. Where that is reached, the oldest of those that only
+    /// wait for receipts goes.
     pub(super) fn push(&mut self, message: Outgoing, limit: usize, changes: &mut Changes) -> Result<u64, ApiMisuse> {
         if self.messages.len() >= limit {
-            return Err(ApiMisuse::Busy);
+            let mut settled = self.messages.iter().filter(|(_, message)| message.is_settled());
+            let oldest = settled.next().map(|(number, _)| *number).ok_or(ApiMisuse::Busy)?;
+            self.remove(oldest, changes);
         }
         let number = self.next;
         self.next = self.next.saturating_add(1);
         self.by_id.insert(message.id, number);
         self.to_seal.insert(number);
+        self.ends.insert((message.created.saturating_add(RESEND_LIFE), number));
+        changes.put(key(number), encode_secret(&message));
         self.messages.insert(number, message);
-        self.save(number, changes);
         Ok(number)
     }
 
-    /// The messages that are to be sealed, oldest first.
-    pub(super) fn to_seal(&self) -> Vec<u64> {
-        self.to_seal.iter().copied().collect()
+    /// Takes the messages that are to be sealed, oldest first. Those that cannot be, [`wait`](Self::wait).
+    pub(super) fn take_to_seal(&mut self) -> BTreeSet<u64> {
+        core::mem::take(&mut self.to_seal)
     }
 
-    /// The copies that are to be sent, oldest first.
-    pub(super) fn to_send(&self) -> impl Iterator<Item = (u64, Identity)> + '_ {
-        self.to_send.iter().copied()
+    /// A message cannot be sealed before something about a user is known.
+    pub(super) fn wait(&mut self, number: u64, user: &UserName) {
+        self.waiting.entry(user.clone()).or_default().insert(number);
+    }
+
+    /// Something about a user has changed: what waited for it is looked at again.
+    pub(super) fn wake(&mut self, user: &UserName) {
+        let waiting = self.waiting.remove(user).unwrap_or_default();
+        self.to_seal.extend(waiting.into_iter().filter(|number| self.messages.contains_key(number)));
+    }
+
+    /// A user has other devices, or this one's has: what is not sent yet is looked at again.
+    pub(super) fn reconsider(&mut self, user: Option<&UserName>) {
+        let concerned = |message: &Outgoing| user.is_none_or(|user| message.to == *user) && !message.is_settled();
+        self.to_seal.extend(self.messages.iter().filter(|(_, message)| concerned(message)).map(|(number, _)| *number));
+        match user {
+            Some(user) => self.wake(user),
+            None => self.waiting.clear(),
+        }
+    }
+
+    /// The users whose device lists or keys messages wait for.
+    pub(super) fn users_waited_for(&self) -> impl Iterator<Item = &UserName> + '_ {
+        self.waiting.keys()
+    }
+
+    /// Whether messages wait for the keys of a user's devices, or will when they are looked at.
+    pub(super) fn waits_for(&self, user: &UserName) -> bool {
+        let mut next = self.to_seal.iter().filter_map(|number| self.messages.get(number));
+        self.waiting.contains_key(user) || next.any(|message| message.to == *user || message.copy.is_some())
+    }
+
+    /// Whether a message needs a newer list of its receiver than that of `epoch` (L3).
+    pub(super) fn needs_newer(&self, user: &UserName, epoch: u64) -> bool {
+        let waiting = self.waiting.get(user).into_iter().flatten().filter_map(|number| self.messages.get(number));
+        waiting.filter(|message| message.to == *user).any(|message| message.epoch > epoch || message.is_lost())
+    }
+
+    /// The relay has no newer list of a user than that of `epoch`, whatever it said. Gives the messages that now have
+    /// nobody to go to.
+    pub(super) fn has_no_newer(&mut self, user: &UserName, epoch: u64) -> Vec<u64> {
+        let waiting = self.waiting.get(user).cloned().unwrap_or_default();
+        let mut lost = Vec::new();
+        for number in waiting {
+            let Some(message) = self.messages.get_mut(&number).filter(|message| message.to == *user) else { continue };
+            message.epoch = message.epoch.min(epoch);
+            if message.is_lost() {
+                lost.push(number);
+            }
+        }
+        self.wake(user);
+        lost
+    }
+
+    /// The devices for which sealed copies wait.
+    pub(super) fn devices_to_send_to(&self) -> impl Iterator<Item = &Identity> + '_ {
+        self.to_send.keys()
+    }
+
+    /// The oldest copies that wait for a device, unless it is left alone.
+    pub(super) fn to_send(&self, device: Identity, now: u64) -> impl Iterator<Item = u64> + '_ {
+        let rests = self.rest.get(&device).is_some_and(|until| *until > now);
+        self.to_send.get(&device).into_iter().flatten().copied().filter(move |_| !rests)
+    }
+
+    /// The mailbox of a device is full: it is left alone until then.
+    pub(super) fn rest(&mut self, device: &Identity, until: u64) {
+        self.rest.insert(*device, until);
+    }
+
+    /// When a device that was left alone is tried again.
+    pub(super) fn next_try(&self, now: u64) -> Option<u64> {
+        self.rest.values().copied().filter(|until| *until > now).min()
     }
 
     /// The message with this number.
@@ -134,11 +222,6 @@ impl Outbox {
         self.by_id.get(id).copied()
     }
 
-    /// Whether a message to this user waits for keys.
-    pub(super) fn waits_for(&self, user: &UserName) -> bool {
-        self.to_seal.iter().filter_map(|number| self.messages.get(number)).any(|message| message.to == *user)
-    }
-
     /// The envelope of a copy, with its id.
     pub(super) fn envelope(&self, number: u64, device: &Identity) -> Option<(EnvelopeId, &[u8])> {
         let copy = self.messages.get(&number)?.devices.get(device)?;
@@ -148,15 +231,17 @@ impl Outbox {
         }
     }
 
-    /// Makes the copies agree with the receiver's and one's own devices: new ones are added, revoked ones dropped.
+    /// Makes the copies agree with the receiver's and one's own devices: new ones are added, revoked ones dropped. Gives
+    /// whether anything changed.
     pub(super) fn reconcile(
         &mut self,
         number: u64,
         theirs: &[Identity],
         own: &[Identity],
         mut new_id: impl FnMut() -> EnvelopeId,
-    ) {
-        let Some(message) = self.messages.get_mut(&number) else { return };
+    ) -> bool {
+        let Some(message) = self.messages.get_mut(&number) else { return false };
+        let mut changed = Vec::new();
         let own = if message.copy.is_some() { own } else { &[] };
         for (device, is_own) in theirs.iter().map(|device| (device, false)).chain(own.iter().map(|own| (own, true))) {
             if message.only.is_some_and(|only| only != *device) || message.devices.contains_key(device) {
@@ -166,14 +251,17 @@ impl Outbox {
             let copy = Copy { own: is_own, envelope_id, stage: Stage::Waiting, resent: false };
             message.devices.insert(*device, copy);
             self.by_envelope.insert(envelope_id, (number, *device));
+            changed.push(*device);
         }
         for (device, copy) in &mut message.devices {
             let listed = if copy.own { own.contains(device) } else { theirs.contains(device) };
-            if !listed && matches!(copy.stage, Stage::Waiting | Stage::Sealed(_)) {
+            if !listed && copy.is_open() {
                 copy.stage = Stage::Dropped;
-                self.to_send.remove(&(number, *device));
+                changed.push(*device);
             }
         }
+        changed.iter().for_each(|device| self.sent_or_gone(number, device));
+        !changed.is_empty()
     }
 
     /// The devices whose copies of a message are not sealed.
@@ -186,41 +274,30 @@ impl Outbox {
     /// A copy was sealed.
     pub(super) fn sealed(&mut self, number: u64, device: &Identity, envelope: Vec<u8>) {
         self.set(number, device, Stage::Sealed(envelope));
-        self.to_send.insert((number, *device));
+        self.to_send.entry(*device).or_default().insert(number);
     }
 
     /// A copy went out with a request, or came back because its connection ended.
     pub(super) fn in_flight(&mut self, number: u64, device: &Identity, flying: bool) {
         if flying {
-            self.to_send.remove(&(number, *device));
+            self.sent_or_gone(number, device);
         } else if self.envelope(number, device).is_some() {
-            self.to_send.insert((number, *device));
+            self.to_send.entry(*device).or_default().insert(number);
         }
     }
 
     /// A copy reached `stage`: accepted, or dropped.
     pub(super) fn settle(&mut self, number: u64, device: &Identity, stage: Stage) {
         self.set(number, device, stage);
-        self.to_send.remove(&(number, *device));
+        self.sent_or_gone(number, device);
     }
 
-    /// The relay reported an epoch of the receiver's device list.
+    /// The relay reported an epoch of the receiver's device list, or that the receiver's device is in none.
     pub(super) fn report_epoch(&mut self, number: u64, epoch: u64) {
         if let Some(message) = self.messages.get_mut(&number) {
             message.epoch = message.epoch.max(epoch);
             self.to_seal.insert(number);
         }
-    }
-
-    /// Everything about a message that could be sealed is sealed, and its receiver's devices are all known.
-    pub(super) fn is_sealed(&mut self, number: u64) {
-        self.to_seal.remove(&number);
-    }
-
-    /// All messages to a user are looked at again, because its devices changed.
-    pub(super) fn reconsider(&mut self, user: &UserName) {
-        let unsettled = self.messages.iter().filter(|(_, message)| message.to == *user && !message.is_settled());
-        self.to_seal.extend(unsettled.map(|(number, _)| *number));
     }
 
     /// Sealed copies for a device are sealed anew, because its sessions are gone.
@@ -231,28 +308,23 @@ impl Outbox {
                 && matches!(copy.stage, Stage::Sealed(_))
             {
                 copy.stage = Stage::Waiting;
-                self.to_send.remove(&(*number, *device));
                 self.to_seal.insert(*number);
                 touched.push(*number);
             }
         }
+        self.to_send.remove(device);
         touched.into_iter().for_each(|number| self.save(number, changes));
     }
 
     /// All sealed copies are sealed anew, in new sessions: the state was restored (S10).
     pub(super) fn unseal_all(&mut self, changes: &mut Changes) {
-        let devices: BTreeSet<Identity> = self.to_send.iter().map(|(_, device)| *device).collect();
+        let devices: Vec<Identity> = self.to_send.keys().copied().collect();
         devices.iter().for_each(|device| self.unseal(device, changes));
     }
 
     /// How many messages have a copy that nobody took yet.
     pub(super) fn unsent(&self) -> usize {
         self.messages.values().filter(|message| !message.is_settled()).count()
-    }
-
-    /// Whether a message to this user's own devices waits for keys.
-    pub(super) fn waits_for_copies(&self) -> bool {
-        self.to_seal.iter().filter_map(|number| self.messages.get(number)).any(|message| message.copy.is_some())
     }
 
     /// A device has a message. Gives whether that is news for the application.
@@ -294,11 +366,8 @@ impl Outbox {
     /// Whether the application should now be told that a message is sent: all its receiver's devices are served.
     pub(super) fn announce(&mut self, number: u64) -> Option<MessageId> {
         let message = self.messages.get_mut(&number)?;
-        let mut theirs = message.devices.values().filter(|copy| !copy.own).peekable();
-        if message.announced || !message.tracked || theirs.peek().is_none() {
-            return None;
-        }
-        if theirs.any(|copy| matches!(copy.stage, Stage::Waiting | Stage::Sealed(_))) {
+        let mut theirs = message.devices.values().filter(|copy| !copy.own);
+        if message.announced || !message.tracked || !message.is_taken() || theirs.any(Copy::is_open) {
             return None;
         }
         message.announced = true;
@@ -310,9 +379,13 @@ impl Outbox {
         let message = self.messages.remove(&number)?;
         self.by_id.remove(&message.id);
         self.to_seal.remove(&number);
+        for life in [RESEND_LIFE, OUTGOING_LIFE] {
+            self.ends.remove(&(message.created.saturating_add(life), number));
+        }
+        self.waiting.retain(|_, waiting| !waiting.remove(&number) || !waiting.is_empty());
         for (device, copy) in &message.devices {
             self.by_envelope.remove(&copy.envelope_id);
-            self.to_send.remove(&(number, *device));
+            self.sent_or_gone(number, device);
         }
         changes.remove(key(number));
         Some(message)
@@ -324,29 +397,53 @@ impl Outbox {
         messages.map(|(number, _)| *number).collect()
     }
 
-    /// Removes what is settled and what nobody may ask for any more; gives when to look again.
-    pub(super) fn expire(&mut self, now: u64, changes: &mut Changes) -> Option<u64> {
-        let over = |message: &Outgoing| message.is_settled() && now >= message.created.saturating_add(RESEND_LIFE);
-        let old: Vec<u64> = self.messages.iter().filter(|(_, message)| over(message)).map(|(id, _)| *id).collect();
-        for number in old {
-            self.remove(number, changes);
+    /// Removes what is settled and nobody may ask for any more, and what could not be sent in a month. Gives the ids of
+    /// messages that nobody took.
+    pub(super) fn expire(&mut self, now: u64, changes: &mut Changes) -> Vec<MessageId> {
+        let mut failed = Vec::new();
+        while let Some((at, number)) = self.ends.first().copied().filter(|(at, _)| *at <= now) {
+            self.ends.remove(&(at, number));
+            let Some(message) = self.messages.get(&number) else { continue };
+            if message.ends_at() > now {
+                self.ends.insert((message.ends_at(), number));
+            } else if let Some(message) = self.remove(number, changes)
+                && message.tracked
+                && !message.is_taken()
+            {
+                failed.push(message.id);
+            }
         }
-        self.next_expiry()
+        self.rest.retain(|_, until| *until > now);
+        failed
     }
 
-    /// When the oldest message may be forgotten.
+    /// When the next message may be forgotten.
     pub(super) fn next_expiry(&self) -> Option<u64> {
-        let settled = self.messages.values().filter(|message| message.is_settled());
-        settled.map(|message| message.created.saturating_add(RESEND_LIFE)).min()
+        self.ends.first().map(|(at, _)| *at)
     }
 
     /// Notes the present state of a message, or removes it when nothing more can come of it.
     pub(super) fn save(&mut self, number: u64, changes: &mut Changes) {
         let Some(message) = self.messages.get(&number) else { return };
-        if message.is_over() && !self.to_seal.contains(&number) {
+        if message.is_over() && !self.to_seal.contains(&number) && !self.waits(number) {
             self.remove(number, changes);
         } else {
             changes.put(key(number), encode_secret(message));
+        }
+    }
+
+    /// Whether a message waits for its receiver's lists or keys.
+    fn waits(&self, number: u64) -> bool {
+        let Some(message) = self.messages.get(&number) else { return false };
+        self.waiting.get(&message.to).is_some_and(|waiting| waiting.contains(&number))
+    }
+
+    fn sent_or_gone(&mut self, number: u64, device: &Identity) {
+        if let Some(numbers) = self.to_send.get_mut(device) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.to_send.remove(device);
+            }
         }
     }
 
@@ -371,19 +468,42 @@ impl Outgoing {
     }
 
     fn wants_sealing(&self) -> bool {
-        self.devices.is_empty() || self.devices.values().any(|copy| copy.stage == Stage::Waiting)
+        self.devices.is_empty() || self.is_lost() || self.devices.values().any(|copy| copy.stage == Stage::Waiting)
+    }
+
+    /// Whether a device of its receiver has it, or the relay for it.
+    fn is_taken(&self) -> bool {
+        let taken = |copy: &Copy| matches!(copy.stage, Stage::Accepted | Stage::Delivered);
+        self.devices.values().any(|copy| !copy.own && taken(copy))
+    }
+
+    /// Whether it should be kept and has nobody left to go to: the receiver's devices are not those that were known.
+    pub(super) fn is_lost(&self) -> bool {
+        let mut theirs = self.devices.values().filter(|copy| !copy.own).peekable();
+        self.tracked && theirs.peek().is_some() && theirs.all(|copy| copy.stage == Stage::Dropped)
     }
 
     /// Nothing of it is still to be sent.
     fn is_settled(&self) -> bool {
-        let open = |copy: &Copy| matches!(copy.stage, Stage::Waiting | Stage::Sealed(_));
-        !self.devices.is_empty() && !self.devices.values().any(open)
+        !self.devices.is_empty() && !self.is_lost() && !self.devices.values().any(Copy::is_open)
     }
 
     /// Nothing of it is still to be sent, and nobody may ask for it again.
     fn is_over(&self) -> bool {
         let asked = |copy: &Copy| self.tracked && copy.stage == Stage::Accepted;
         self.is_settled() && !self.devices.values().any(asked)
+    }
+
+    /// When it is forgotten, as it stands now.
+    fn ends_at(&self) -> u64 {
+        self.created.saturating_add(if self.is_settled() { RESEND_LIFE } else { OUTGOING_LIFE })
+    }
+}
+
+impl Copy {
+    /// Whether it is still to be sent.
+    fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Sealed(_))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Links between peers: the same sessions without a relay (L6).
 
 use super::Client;
+use super::contacts::OfferedLists;
 use super::links::{Asked, Side};
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::LinkId;
-use crate::identity::{Identity, ListChain, SignedBundle, SignedDeviceList, UserName};
+use crate::identity::{Identity, SignedBundle, SignedDeviceList, UserName};
 use crate::wire::{self, Bytes, Refusal, RefusalCode, Reply, Request};
 
 impl Client {
@@ -20,8 +21,9 @@ impl Client {
             bundle.user().filter(|_| bundle.is_session_peer()).ok_or(PeerMisbehaved::BundleInconsistent)?.clone();
         let connection = self.links.get_mut(&link).ok_or(ApiMisuse::NotConnected)?;
         connection.side = Side::Peer { device: Some((user.clone(), bundle.identity())), listed: false };
+        let lists = OfferedLists::new(user == self.config.user);
         let request = Request::FetchLists(wire::FetchLists { user, from: 0 });
-        self.ask(link, request, Asked::PeerLists(Vec::new()));
+        self.ask(link, request, Asked::PeerLists(lists));
         Ok(())
     }
 
@@ -37,15 +39,16 @@ impl Client {
     pub(super) fn peer_lists_came(
         &mut self,
         link: LinkId,
-        mut lists: Vec<SignedDeviceList>,
+        mut lists: OfferedLists,
         page: &wire::Lists,
     ) -> Result<(), Error> {
         let (user, device) = self.peer_device(link).ok_or(PeerMisbehaved::UnexpectedReply)?;
         for bytes in &page.lists {
-            lists.push(SignedDeviceList::decode(bytes)?);
+            lists.push(SignedDeviceList::decode(bytes)?)?;
         }
         if page.next != 0 {
-            if page.next != lists.len() as u64 {
+            // Each page has to bring the chain further, which is bounded.
+            if page.next != lists.next() || page.lists.is_empty() {
                 return Err(PeerMisbehaved::DeviceList.into());
             }
             let request = Request::FetchLists(wire::FetchLists { user, from: page.next });
@@ -67,7 +70,7 @@ impl Client {
         if !self.sessions.can_send(&device) {
             self.open_session(&bundle, None, false)?;
         }
-        self.outbox.reconsider(&user);
+        self.outbox.wake(&user);
         self.retry_waiting(&user);
         Ok(())
     }
@@ -108,14 +111,4 @@ impl Client {
             next: if end < lists.len() { end as u64 } else { 0 },
         }
     }
-}
-
-/// The lists as a chain that was checked link by link.
-pub(super) fn chain_of(lists: &[SignedDeviceList]) -> Result<ListChain, Error> {
-    let mut lists = lists.iter().cloned();
-    let mut chain = ListChain::start(lists.next().ok_or(PeerMisbehaved::DeviceList)?)?;
-    for list in lists {
-        chain.extend(list)?;
-    }
-    Ok(chain)
 }

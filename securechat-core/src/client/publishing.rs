@@ -5,13 +5,18 @@ use super::links::Asked;
 use crate::codec::{decode, encode_secret};
 use crate::error::Error;
 use crate::event::RequestKind;
-use crate::identity::LocalIdentity;
+use crate::identity::{LocalIdentity, SignedPrekey};
+use crate::limits::{DAY, REST_MAX};
 use crate::session::PrekeyPublication;
 use crate::wire::{self, Bytes, PrekeyStock, Refusal, Request};
 use std::sync::Arc;
 
-/// How long to wait after the relay refused to take keys, in milliseconds.
+/// How long to wait after the relay refused to take keys, or lost them, in milliseconds.
 const RETRY_AFTER: u64 = 60_000;
+/// How long to wait between two publications of prekeys, whatever the relay says of its stock, in milliseconds.
+const PUBLISH_EVERY: u64 = 1_000;
+/// Serials from here on are this device's own: a relay that claims one is not believed.
+const SERIAL_BELIEVED: u64 = 1 << 62;
 
 /// What is known of the keys at the relay, and what is being done about them. Made anew on every connection.
 #[derive(Debug, Default)]
@@ -22,13 +27,15 @@ pub(super) struct Publishing {
     asked: bool,
     /// Until when to leave it alone.
     rest: u64,
+    /// Until when not to make another bundle, after that failed.
+    renewal_rest: u64,
 }
 
 impl Client {
     /// What the relay has of this device, as it says at the login.
     pub(super) fn keys_at_relay(&mut self, state: &wire::LoggedIn) -> Result<(), Error> {
         let present = self.local.bundle.serial();
-        if state.serial > present {
+        if (present..SERIAL_BELIEVED).contains(&state.serial) && state.serial != present {
             // The relay has seen more than this state remembers (S10).
             self.account.serial_floor = self.account.serial_floor.max(state.serial);
             self.renew_bundle()?;
@@ -54,14 +61,14 @@ impl Client {
 
     /// When the bundle is due for renewal: at half its life, or when its prekeys are 7 days old.
     pub(super) fn renewal_due(&self) -> u64 {
-        self.local.renew_at().min(self.sessions.last_resort_due())
+        self.local.renew_at().min(self.sessions.last_resort_due()).max(self.publishing.renewal_rest)
     }
 
     /// Publishes what is due.
     pub(super) fn publish_due(&mut self) {
         if self.now >= self.renewal_due() && self.renew_bundle().is_err() {
             // Only a counter at its end fails here; the present bundle goes on as long as it lasts.
-            return;
+            self.publishing.renewal_rest = self.now.saturating_add(DAY);
         }
         let Ok(link) = self.relay() else { return };
         if self.publishing.asked || self.now < self.publishing.rest {
@@ -69,7 +76,8 @@ impl Client {
         }
         if self.account.publish_bundle {
             let bundle = Bytes::from(self.local.bundle.bytes());
-            self.ask(link, Request::PublishBundle(wire::PublishBundle { bundle }), Asked::PublishBundle);
+            let asked = Asked::PublishBundle(self.local.bundle.serial());
+            self.ask(link, Request::PublishBundle(wire::PublishBundle { bundle }), asked);
             self.publishing.asked = true;
             return;
         }
@@ -86,14 +94,22 @@ impl Client {
         }
     }
 
-    pub(super) fn bundle_published(&mut self) {
+    pub(super) fn bundle_published(&mut self, serial: u64) {
         self.publishing.asked = false;
-        self.account.publish_bundle = false;
+        // Meanwhile there may be a newer one.
+        self.account.publish_bundle = self.local.bundle.serial() > serial;
         self.save_account();
     }
 
     pub(super) fn prekeys_published(&mut self, publication: &PrekeyPublication, stock: wire::Stock) {
         self.publishing.asked = false;
+        // One that says that it never saw what it just took is not given the same for ever.
+        let arrived = |prekey: &SignedPrekey| {
+            let (kind, id) = (prekey.prekey().kind().id(), prekey.prekey().id());
+            stock.kinds.iter().any(|stock| stock.kind == kind && stock.highest >= id)
+        };
+        let wait = if publication.prekeys.iter().all(arrived) { PUBLISH_EVERY } else { RETRY_AFTER };
+        self.publishing.rest = self.now.saturating_add(wait);
         self.publishing.stock = Some(stock.kinds);
         self.sessions.prekeys_published(publication);
     }
@@ -107,7 +123,7 @@ impl Client {
 
     pub(super) fn publishing_refused(&mut self, refusal: Refusal) {
         self.publishing.asked = false;
-        let wait = u64::from(refusal.retry_after).saturating_mul(1_000).max(RETRY_AFTER);
+        let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(RETRY_AFTER, REST_MAX);
         self.publishing.rest = self.now.saturating_add(wait);
         self.tell_refused(RequestKind::Publish, refusal);
     }

@@ -8,11 +8,12 @@ use crate::content::{Body, Content, Conversation, MessageId, ReceiptKind};
 use crate::error::PeerMisbehaved;
 use crate::event::{Event, LinkId, Message, MessageBody};
 use crate::file::safe_name;
-use crate::identity::{Identity, SignedBundle, SignedPrekey, Trust, UserName};
-use crate::limits::{REPAIRS_PER_DEVICE, REPAIRS_WAITING};
+use crate::identity::{Identity, SignedBundle, Trust, UserName};
 use crate::session::{OpenError, Opened};
-use crate::wire::{self, Acknowledge, Deliver, ENVELOPES_PER_ACKNOWLEDGE, EnvelopeRef, Request};
-use std::collections::BTreeMap;
+use crate::wire::{self, Acknowledge, Deliver, EnvelopeRef, Request};
+
+/// Requests to acknowledge that are open on a link at once.
+const ACKNOWLEDGES_AT_ONCE: usize = 4;
 
 /// What became of an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl Client {
         let source = Source { link, reference, claimed: deliver.user };
         let taken = self.take_envelope(source, &deliver.envelope, true);
         if taken == Taken::Done && !deliver.transient {
-            self.inbox.acknowledge.push((link, reference));
+            self.inbox.acknowledge(link, reference);
         }
     }
 
@@ -73,55 +74,17 @@ impl Client {
         self.repair(source, sender);
     }
 
-    /// S8 and S9: a new session to the sender, and a request for the message in it. At most one an hour and device; the
-    /// session rules see to that.
-    fn repair(&mut self, source: &Source, sender: Option<Identity>) {
-        let device = sender.unwrap_or(source.reference.sender);
-        let room = self.repairs.len() < REPAIRS_WAITING || self.repairs.contains_key(&device);
-        if device == self.identity() || !room {
-            return;
-        }
-        let repair = self.repairs.entry(device).or_insert_with(|| (source.claimed.clone(), Vec::new()));
-        if repair.1.len() < REPAIRS_PER_DEVICE {
-            repair.1.push(source.reference.id.0);
-        }
-    }
-
-    /// The bundle of a device came whose messages did not open: the replacement is opened and the messages asked for.
-    /// False when nothing was to be repaired, or could be.
-    pub(super) fn repair_with(
-        &mut self,
-        user: &UserName,
-        bundle: &SignedBundle,
-        one_time: Option<&SignedPrekey>,
-    ) -> bool {
-        let device = bundle.identity();
-        let may = self.contacts.pin(user).is_some_and(|pin| pin.check_send().is_ok() && pin.contains(&device));
-        let Some((_, envelopes)) = self.repairs.remove(&device) else { return false };
-        // Too soon for another replacement: the session there is has to do, when there is one.
-        if !may || (self.open_session(bundle, one_time, true).is_err() && !self.sessions.can_send(&device)) {
-            return false;
-        }
-        for envelope in envelopes {
-            // A full queue loses the question; the sender's own repetition is not affected.
-            let _ = self.queue_untracked(user, &Body::Resend { envelope }, Some(device));
-        }
-        true
-    }
-
-    /// Nobody could be found to repair with: the messages that did not open are given up.
-    pub(super) fn drop_repairs(&mut self, user: &UserName) {
-        let contacts = &self.contacts;
-        self.repairs.retain(|device, (claimed, _)| contacts.user_of(device).unwrap_or(claimed) != user);
-    }
-
     /// A session message opened: its content is sorted by its kind.
     fn opened(&mut self, opened: Opened) {
         let device = opened.sender;
         let Some(user) = self.contacts.user_of(&device).cloned() else { return };
-        if opened.replacement_advised && self.repairs.len() < REPAIRS_WAITING {
+        if opened.replacement_advised {
             // That device lost track of which session is the newest (S8): it does not hear what is sent in ours.
-            self.repairs.entry(device).or_insert_with(|| (user.clone(), Vec::new()));
+            self.repairs.add(device, &user, None, self.now);
+        }
+        if opened.new_session {
+            // What waits for keys of this device needs them no more.
+            self.outbox.wake(&user);
         }
         if let Some(bundle) = &opened.bundle {
             // An older bundle than the newest seen is what a delayed message has; the pin stays as it is.
@@ -142,7 +105,7 @@ impl Client {
             }
             Body::FileComplete { file, root } => {
                 self.file_complete(&device, file, root);
-                self.receipt_due(&user, &device, content.id);
+                self.inbox.receipt_due(&user, &device, content.id);
             }
             Body::Sent { content: inner, .. } => {
                 if user != self.config.user {
@@ -152,22 +115,20 @@ impl Client {
                 if self.inbox.is_new(&user, inner.id, self.now, &mut self.changes) {
                     self.keep(arrived(opened.content));
                 }
-                self.receipt_due(&user, &device, inner.id);
+                self.inbox.receipt_due(&user, &device, inner.id);
             }
             body => {
-                if self.inbox.is_new(&user, content.id, self.now, &mut self.changes) {
-                    if let Body::FileOffer(offer) = body {
-                        self.file_offered(&user, &device, offer);
+                if self.inbox.is_new(&user, content.id, self.now, &mut self.changes)
+                    && match body {
+                        Body::FileOffer(offer) => self.file_offered(&user, &device, offer),
+                        _ => true,
                     }
+                {
                     self.keep(arrived(opened.content));
                 }
-                self.receipt_due(&user, &device, content.id);
+                self.inbox.receipt_due(&user, &device, content.id);
             }
         }
-    }
-
-    fn receipt_due(&mut self, user: &UserName, device: &Identity, id: MessageId) {
-        self.inbox.receipts.entry((user.clone(), *device)).or_default().push(id);
     }
 
     fn receipt(&mut self, user: &UserName, device: &Identity, kind: ReceiptKind, ids: &[MessageId]) {
@@ -218,7 +179,7 @@ impl Client {
         for Waiting { source, envelope, .. } in self.inbox.take_waiting(user) {
             let (link, reference) = (source.link, source.reference);
             self.take_envelope(source, &envelope, false);
-            self.inbox.acknowledge.push((link, reference));
+            self.inbox.acknowledge(link, reference);
         }
     }
 
@@ -226,19 +187,18 @@ impl Client {
     pub(super) fn drop_waiting(&mut self, user: &UserName) {
         for waiting in self.inbox.take_waiting(user) {
             self.tell(Event::Unopened { claimed: waiting.source.claimed });
-            self.inbox.acknowledge.push((waiting.source.link, waiting.source.reference));
+            self.inbox.acknowledge(waiting.source.link, waiting.source.reference);
         }
     }
 
-    /// Tells the relay what arrived. It leaves only after the state was saved.
+    /// Tells the relay what arrived, in a few requests at once. It leaves only after the state was saved.
     pub(super) fn acknowledge_opened(&mut self) {
-        let mut by_link: BTreeMap<LinkId, Vec<EnvelopeRef>> = BTreeMap::new();
-        for (link, reference) in core::mem::take(&mut self.inbox.acknowledge) {
-            by_link.entry(link).or_default().push(reference);
-        }
-        for (link, references) in by_link {
-            for some in references.chunks(ENVELOPES_PER_ACKNOWLEDGE) {
-                let envelopes = some.to_vec();
+        for link in self.inbox.links_to_acknowledge_on() {
+            while self.open_on(link, |asked| matches!(asked, Asked::Acknowledge)) < ACKNOWLEDGES_AT_ONCE {
+                let envelopes = self.inbox.take_acknowledged(link);
+                if envelopes.is_empty() {
+                    break;
+                }
                 self.ask(link, Request::Acknowledge(Acknowledge { envelopes }), Asked::Acknowledge);
             }
         }
@@ -247,6 +207,8 @@ impl Client {
     /// Envelopes that a peer sends over its own link: each is taken now, or has to come again.
     pub(super) fn peer_sent(&mut self, link: LinkId, send: &wire::Send) -> Result<wire::Sent, PeerMisbehaved> {
         let (user, device) = self.peer_device(link).ok_or(PeerMisbehaved::UnexpectedRecord)?;
+        // Until the peer's own lists came its messages are kept, and have to come again.
+        let may_wait = self.peer_link(&device) != Some(link);
         let own = self.identity();
         let epoch = self.account.list().map_or(0, |list| list.epoch());
         let mut results = Vec::with_capacity(send.items.len());
@@ -257,7 +219,7 @@ impl Client {
             } else {
                 let reference = EnvelopeRef { sender: device, id: item.id };
                 let source = Source { link, reference, claimed: user.clone() };
-                match self.take_envelope(source, &item.envelope, false) {
+                match self.take_envelope(source, &item.envelope, may_wait) {
                     Taken::Done => wire::SendOutcome::Taken,
                     Taken::Waits | Taken::NoRoom => wire::SendOutcome::Full,
                 }

@@ -7,7 +7,7 @@ use crate::content::{Body, Content, Conversation, MessageId, ReceiptKind};
 use crate::error::{ApiMisuse, Error, InvalidMessage};
 use crate::event::{Event, LinkId, RequestKind};
 use crate::identity::{Identity, Pin, UserName};
-use crate::limits::ENVELOPES_PER_SEND;
+use crate::limits::{ENVELOPES_PER_SEND, RECEIPT_IDS, REST_MAX};
 use crate::wire::{self, Bytes, EnvelopeId, Recipient, Refusal, RefusalCode, Request, SendItem, SendOutcome};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,7 +89,10 @@ impl Client {
     /// Tells a user that messages were shown.
     pub fn mark_read(&mut self, from: &UserName, ids: &[MessageId], now: u64) -> Result<(), Error> {
         self.advance(now);
-        for some in ids.chunks(crate::limits::RECEIPT_IDS) {
+        if *from == self.config.user {
+            return Err(ApiMisuse::UnknownUser.into());
+        }
+        for some in ids.chunks(RECEIPT_IDS) {
             self.queue_untracked(from, &Body::Receipt { kind: ReceiptKind::Read, ids: some.to_vec() }, None)?;
         }
         self.settle();
@@ -120,11 +123,18 @@ impl Client {
     }
 
     /// Queues what nobody asks for again: receipts, answers, lists. `only` names the one device it is for.
-    pub(super) fn queue_untracked(&mut self, to: &UserName, body: &Body, only: Option<Identity>) -> Result<(), Error> {
+    /// Gives its id. Fails with `Busy` where the queue is full.
+    pub(super) fn queue_untracked(
+        &mut self,
+        to: &UserName,
+        body: &Body,
+        only: Option<Identity>,
+    ) -> Result<MessageId, Error> {
         let id = self.message_id();
         let content = encode(id, self.now, body)?;
         let message = Outgoing { tracked: false, only, ..Outgoing::new(id, to.clone(), self.now, content, None) };
-        self.queue(message)
+        self.queue(message)?;
+        Ok(id)
     }
 
     /// Queues a message as it is.
@@ -133,80 +143,84 @@ impl Client {
         Ok(())
     }
 
-    /// Delivery receipts that came together leave together.
+    /// Delivery receipts that came together leave together, and one message of them at a time to a device: what comes
+    /// meanwhile waits for the next.
     pub(super) fn flush_receipts(&mut self) {
-        for ((user, device), ids) in core::mem::take(&mut self.inbox.receipts) {
-            for some in ids.chunks(crate::limits::RECEIPT_IDS) {
-                // A full queue loses a receipt, and no message.
-                let receipt = Body::Receipt { kind: ReceiptKind::Delivered, ids: some.to_vec() };
-                let _ = self.queue_untracked(&user, &receipt, Some(device));
-            }
-        }
-    }
-
-    /// The users whose device lists or keys messages wait for.
-    pub(super) fn users_in_need(&self) -> BTreeSet<UserName> {
-        let mut users: BTreeSet<UserName> = self.inbox.users_waited_for().cloned().collect();
-        for message in self.outbox.to_seal().into_iter().filter_map(|number| self.outbox.message(number)) {
-            let pin = self.contacts.pin(&message.to);
-            if pin.is_some_and(|pin| pin.check_send().is_err()) {
+        for ((user, device), ids) in self.inbox.take_receipts(|id| self.outbox.number_of(id).is_some()) {
+            if self.contacts.pin(&user).is_none_or(|pin| !pin.contains(&device) || pin.check_send().is_err()) {
+                // Nothing is sent there, and nothing owed.
                 continue;
             }
-            let lacks = pin.is_none_or(|pin| pin.epoch() < message.epoch || !self.can_reach_all(pin.identities()));
-            if lacks {
-                users.insert(message.to.clone());
-            }
-            if message.copy.is_some() && !self.can_reach_all(&self.other_devices()) {
-                users.insert(self.config.user.clone());
+            let (now, later) = ids.split_at(ids.len().min(RECEIPT_IDS));
+            later.iter().for_each(|id| self.inbox.receipt_due(&user, &device, *id));
+            let receipt = Body::Receipt { kind: ReceiptKind::Delivered, ids: now.to_vec() };
+            // A full queue loses a receipt, and no message.
+            if let Ok(id) = self.queue_untracked(&user, &receipt, Some(device)) {
+                self.inbox.receipt_sent.insert(device, id);
             }
         }
-        let repairs =
-            self.repairs.iter().map(|(device, (claimed, _))| self.contacts.user_of(device).unwrap_or(claimed));
-        users.extend(repairs.cloned());
-        users
     }
 
-    fn can_reach_all(&self, devices: &[Identity]) -> bool {
-        let own = self.identity();
-        devices.iter().all(|device| *device == own || self.sessions.can_send(device))
+    /// The users whose device lists or keys messages wait for, and who are not looked up or left alone just now.
+    pub(super) fn users_in_need(&self) -> BTreeSet<UserName> {
+        let lookups = &self.contacts.lookups;
+        let waited = self.outbox.users_waited_for().filter(|user| lookups.may_begin(user) && self.is_in_need(user));
+        let arrived = self.inbox.users_waited_for().chain(self.repairs.users(&self.contacts));
+        waited.chain(arrived.filter(|user| lookups.may_begin(user))).cloned().collect()
+    }
+
+    /// Whether something can be learned about a user that messages wait for.
+    fn is_in_need(&self, user: &UserName) -> bool {
+        let Some(pin) = self.contacts.pin(user) else { return true };
+        let newer = || self.outbox.needs_newer(user, pin.epoch());
+        pin.check_send().is_ok() && (!self.devices_in_need(user).is_empty() || newer())
     }
 
     /// The devices of a user without a session, when messages wait for them.
     pub(super) fn devices_in_need(&self, user: &UserName) -> Vec<Identity> {
-        let own = *user == self.config.user;
-        let waits = if own { self.outbox.waits_for_copies() } else { self.outbox.waits_for(user) };
         let Some(pin) = self.contacts.pin(user).filter(|pin| pin.check_send().is_ok()) else { return Vec::new() };
-        let devices = if own { self.other_devices() } else { pin.identities().to_vec() };
-        let needs = |device: &Identity| self.repairs.contains_key(device) || (waits && !self.sessions.can_send(device));
-        devices.into_iter().filter(needs).collect()
+        let (own, waits) = (self.identity(), self.outbox.waits_for(user));
+        let needs = |device: &Identity| self.repairs.concern(device) || (waits && !self.sessions.can_send(device));
+        pin.identities().iter().copied().filter(|device| *device != own && needs(device)).collect()
     }
 
-    /// Seals what can be sealed, in the order in which it was written.
+    /// Seals what can be sealed, in the order in which it was written. What cannot waits for keys.
     pub(super) fn seal_waiting(&mut self) {
         let own = self.other_devices();
-        for number in self.outbox.to_seal() {
+        for number in self.outbox.take_to_seal() {
             let Some(message) = self.outbox.message(number) else { continue };
-            let to = message.to.clone();
-            let needed = message.epoch;
-            let Some(pin) = self.contacts.pin(&to).filter(|pin| pin.check_send().is_ok()) else { continue };
-            let (theirs, epoch) = (pin.identities().to_vec(), pin.epoch());
+            let (to, needed) = (message.to.clone(), message.epoch);
+            let Some(pin) = self.contacts.pin(&to).filter(|pin| pin.check_send().is_ok()) else {
+                self.outbox.wait(number, &to);
+                continue;
+            };
+            let (mut theirs, epoch) = (pin.identities().to_vec(), pin.epoch());
+            theirs.retain(|device| *device != self.identity());
             let rng = &mut *self.rng;
-            self.outbox.reconcile(number, &theirs, &own, || {
+            let mut changed = self.outbox.reconcile(number, &theirs, &own, || {
                 let mut id = [0; 16];
                 rng.fill_bytes(&mut id);
                 id
             });
-            let mut complete = epoch >= needed;
+            let mut lacking = BTreeSet::new();
             for (device, own) in self.outbox.unsealed(number) {
-                if !self.seal_copy(number, &device, own) {
-                    complete = false;
+                if self.seal_copy(number, &device, own) {
+                    changed = true;
+                } else {
+                    lacking.insert(if own { self.config.user.clone() } else { to.clone() });
                 }
             }
-            if complete {
-                self.outbox.is_sealed(number);
+            if epoch < needed || self.outbox.message(number).is_some_and(Outgoing::is_lost) {
+                lacking.insert(to);
             }
-            self.outbox.save(number, &mut self.changes);
-            self.announce(number);
+            lacking.iter().for_each(|user| self.outbox.wait(number, user));
+            if self.outbox.message(number).is_some_and(|message| message.devices.is_empty()) {
+                // The one device that it was for is gone.
+                self.outbox.remove(number, &mut self.changes);
+            } else if changed {
+                self.outbox.save(number, &mut self.changes);
+                self.announce(number);
+            }
         }
     }
 
@@ -223,33 +237,42 @@ impl Client {
         true
     }
 
-    /// Asks the relay, or the devices themselves, to take sealed envelopes.
+    /// Asks the relay, and the devices that have a link of their own, to take sealed envelopes: the oldest first, and on
+    /// every link a few requests at once, so that one that does not answer holds up nobody else.
     pub(super) fn send_sealed(&mut self) {
-        let mut batches: BTreeMap<LinkId, Vec<(u64, Identity)>> = BTreeMap::new();
-        let mut sizes: BTreeMap<LinkId, usize> = BTreeMap::new();
-        let ready: Vec<_> = self.outbox.to_send().take(SENDS_AT_ONCE * ENVELOPES_PER_SEND).collect();
-        for (number, device) in ready {
-            let Some(link) = self.route_to(&device) else { continue };
-            let Some((_, envelope)) = self.outbox.envelope(number, &device) else { continue };
-            let size = envelope.len() + ITEM_OVERHEAD;
-            let batch = batches.entry(link).or_default();
-            let total = sizes.entry(link).or_default();
-            if batch.len() == ENVELOPES_PER_SEND || (*total + size > wire::BODY_MAX && !batch.is_empty()) {
-                let full = core::mem::take(batch);
-                *total = 0;
-                self.send_batch(link, full);
+        let mut by_link: BTreeMap<LinkId, Vec<Identity>> = BTreeMap::new();
+        for device in self.outbox.devices_to_send_to() {
+            let owner = self.contacts.user_of(device).and_then(|user| self.contacts.pin(user));
+            let allowed = owner.is_some_and(|pin| pin.check_send().is_ok());
+            if let Some(link) = self.route_to(device).filter(|_| allowed) {
+                by_link.entry(link).or_default().push(*device);
             }
-            if self.sends_open(link) >= SENDS_AT_ONCE {
-                break;
-            }
-            *sizes.entry(link).or_default() += size;
-            batches.entry(link).or_default().push((number, device));
         }
-        for (link, batch) in batches {
-            if self.sends_open(link) < SENDS_AT_ONCE {
+        for (link, devices) in by_link {
+            while self.open_on(link, |asked| matches!(asked, Asked::Send(_))) < SENDS_AT_ONCE {
+                let batch = self.next_batch(&devices);
+                if batch.is_empty() {
+                    break;
+                }
                 self.send_batch(link, batch);
             }
         }
+    }
+
+    /// The oldest envelopes for these devices, as many as one request takes.
+    fn next_batch(&self, devices: &[Identity]) -> Vec<(u64, Identity)> {
+        let to = |device: &Identity| {
+            let device = *device;
+            self.outbox.to_send(device, self.now).take(ENVELOPES_PER_SEND).map(move |number| (number, device))
+        };
+        let mut ready: Vec<(u64, Identity)> = devices.iter().flat_map(to).collect();
+        ready.sort_unstable();
+        let mut size = 0;
+        let fits = |(number, device): &(u64, Identity)| {
+            size += self.outbox.envelope(*number, device).map_or(0, |(_, envelope)| envelope.len()) + ITEM_OVERHEAD;
+            size <= wire::BODY_MAX
+        };
+        ready.into_iter().take(ENVELOPES_PER_SEND).take_while(fits).collect()
     }
 
     fn send_batch(&mut self, link: LinkId, copies: Vec<(u64, Identity)>) {
@@ -259,17 +282,15 @@ impl Client {
             Some(SendItem { id: EnvelopeId(id), recipient, transient: false, envelope: Bytes::from(envelope) })
         };
         let items: Vec<SendItem> = copies.iter().filter_map(item).collect();
-        if items.is_empty() {
-            return;
-        }
         copies.iter().for_each(|(number, device)| self.outbox.in_flight(*number, device, true));
         self.ask(link, Request::Send(wire::Send { items }), Asked::Send(copies));
     }
 
-    /// The link that leads to a device: its own when there is one, or else the relay's.
+    /// The link that leads to a device: its own when there is one, or else the relay's. One that asked to be left alone
+    /// leads nowhere for a while.
     pub(super) fn route_to(&self, device: &Identity) -> Option<LinkId> {
-        let relay = || self.relay().ok().filter(|_| self.is_listed() && self.now >= self.send_rest);
-        self.peer_link(device).or_else(relay)
+        let relay = || self.relay().ok().filter(|_| self.is_listed());
+        self.peer_link(device).or_else(relay).filter(|link| self.takes_sends(*link))
     }
 
     /// What became of envelopes.
@@ -283,10 +304,14 @@ impl Client {
                 SendOutcome::Unknown => self.outbox.settle(*number, device, Stage::Dropped),
                 SendOutcome::Full => {
                     self.outbox.in_flight(*number, device, false);
-                    self.send_rest = self.now.saturating_add(RETRY_AFTER);
+                    self.outbox.rest(device, self.now.saturating_add(RETRY_AFTER));
                 }
             }
             self.epoch_reported(*number, device, result.epoch);
+            if self.outbox.message(*number).is_some_and(Outgoing::is_lost) {
+                // None of the devices that are known here is known there: look at the list again.
+                self.outbox.report_epoch(*number, 0);
+            }
             self.announce(*number);
             self.outbox.save(*number, &mut self.changes);
         }
@@ -307,7 +332,8 @@ impl Client {
         }
     }
 
-    pub(super) fn send_refused(&mut self, copies: &[(u64, Identity)], refusal: Refusal) {
+    /// A link refused to take envelopes: for ever, or for now.
+    pub(super) fn send_refused(&mut self, link: LinkId, copies: &[(u64, Identity)], refusal: Refusal) {
         if matches!(refusal.code, RefusalCode::TooLarge | RefusalCode::Malformed) {
             // It would be refused for ever: the message is given up, and its writer told.
             for (number, device) in copies {
@@ -316,8 +342,8 @@ impl Client {
             }
         } else {
             copies.iter().for_each(|(number, device)| self.outbox.in_flight(*number, device, false));
-            let wait = u64::from(refusal.retry_after).saturating_mul(1_000).max(1_000);
-            self.send_rest = self.now.saturating_add(wait);
+            let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(1_000, REST_MAX);
+            self.rest_sends(link, self.now.saturating_add(wait));
         }
         self.tell_refused(RequestKind::Send, refusal);
     }

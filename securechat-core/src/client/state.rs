@@ -51,6 +51,10 @@ pub(super) struct Account {
     pub(super) relays: BTreeMap<String, Fingerprint>,
     /// Serials and ids stay above those that a relay returned, since a restore (S10).
     pub(super) serial_floor: u64,
+    /// Whether a relay or a peer was ever shown this device's list, so that another chain needs to be accepted.
+    pub(super) established: bool,
+    /// A device list that was signed here and neither taken nor refused by a relay yet (I8).
+    pub(super) pending: Option<SignedDeviceList>,
     /// The bundle was not published yet.
     pub(super) publish_bundle: bool,
     /// A device of this user that asks to be listed.
@@ -77,6 +81,8 @@ impl Account {
             registered: false,
             relays: BTreeMap::new(),
             serial_floor: 0,
+            established: false,
+            pending: None,
             publish_bundle: false,
             proposal: None,
             age: Age { instance, generation: 0 },

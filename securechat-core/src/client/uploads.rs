@@ -278,16 +278,19 @@ impl Client {
     /// A peer asks for a chunk of a file that was offered to its user, and to no other (L6).
     pub(super) fn serve_chunk(&mut self, link: LinkId, id: u32, get: wire::GetChunk) -> Result<(), Error> {
         let (file, chunk) = (get.id.0, u64::from(get.index));
-        let user = self.peer_device(link).map(|(user, _)| user);
-        let listed = self.peer_device(link).is_some_and(|(_, device)| self.peer_link(&device) == Some(link));
-        let upload = self.uploads.get_mut(&file).filter(|upload| listed && Some(&upload.to) == user.as_ref());
+        let asker = self.peer_device(link).filter(|(user, device)| {
+            let pin = self.contacts.pin(user).filter(|pin| pin.check_send().is_ok());
+            pin.is_some_and(|pin| pin.contains(device)) && self.peer_link(device) == Some(link)
+        });
+        let upload = self.uploads.get_mut(&file).filter(|upload| asker.is_some_and(|(user, _)| upload.to == user));
         let Some((offset, length, upload)) = upload.and_then(|upload| {
             let (offset, length) = upload.sealer.chunk_range(chunk)?;
             Some((offset, length, upload))
         }) else {
             return self.refuse(link, id, RefusalCode::NotFound);
         };
-        if upload.asked.len() >= WINDOW * 2 {
+        // Each of them costs a sealed chunk, however small the question.
+        if upload.asked.values().map(Vec::len).sum::<usize>() >= WINDOW * 2 {
             return self.refuse(link, id, RefusalCode::NotYet);
         }
         upload.asked.entry(chunk).or_default().push((link, id));

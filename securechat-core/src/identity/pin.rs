@@ -150,6 +150,12 @@ impl Pin {
         self.aside.as_ref().map(|known| (&known.list, known.hash))
     }
 
+    /// Whether the list of epoch 0 with this hash was ever accepted: only the one that the pinned list follows from is
+    /// accepted still.
+    pub fn has_accepted(&self, root: &[u8; 32]) -> bool {
+        self.roots.contains(root)
+    }
+
     /// Where a device stands.
     pub fn listing(&self, identity: &Identity) -> Listing {
         if self.contains(identity) {

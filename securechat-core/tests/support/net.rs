@@ -347,11 +347,11 @@ impl Net {
                 host.client.accept_link(link, &fingerprint, now).unwrap();
             }
             Event::LinkClosed { link, .. } => {
-                if let Some((wire, _)) = host.links.remove(&link) {
-                    if let Some(wire) = self.wires.get_mut(&wire) {
-                        for (end, cut) in wire.ends.into_iter().zip(&mut wire.cut) {
-                            *cut |= end == End::Host(index, link);
-                        }
+                if let Some((wire, _)) = host.links.remove(&link)
+                    && let Some(wire) = self.wires.get_mut(&wire)
+                {
+                    for (end, cut) in wire.ends.into_iter().zip(&mut wire.cut) {
+                        *cut |= end == End::Host(index, link);
                     }
                 }
                 host.events.push(event);

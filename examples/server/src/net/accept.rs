@@ -1,7 +1,7 @@
 //! New connections.
 
+use super::Net;
 use super::connection::Connection;
-use super::{LISTENER, Net};
 use crate::address;
 use crate::census::Room;
 use crate::socket::Registered;
@@ -14,9 +14,9 @@ const ACCEPTS_PER_TURN: usize = 64;
 const PAUSE: u64 = 200;
 
 impl Net {
+    /// Accepts what waits. To be called when the poller said that something does.
     pub(super) fn accept(&mut self, now: u64) {
-        self.resume_accepting();
-        for _ in 0..ACCEPTS_PER_TURN {
+        for accepted in 0..ACCEPTS_PER_TURN {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, client)) => {
@@ -26,7 +26,7 @@ impl Net {
                     }
                 }
                 Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => return self.settle(now),
+                    ErrorKind::WouldBlock => break,
                     // Of the connection that was to be accepted: it is gone already.
                     ErrorKind::Interrupted
                     | ErrorKind::ConnectionAborted
@@ -35,10 +35,13 @@ impl Net {
                     | ErrorKind::HostUnreachable
                     | ErrorKind::NetworkUnreachable
                     | ErrorKind::NetworkDown => {}
+                    // The last file went to the connection before. Whether another waits, the poller knows.
+                    _ if accepted > 0 => break,
                     _ => return self.pause_accepting(&error, now),
                 },
             }
         }
+        self.rearm_listener();
         self.settle(now);
     }
 
@@ -81,14 +84,17 @@ impl Net {
         self.settle(now);
     }
 
-    fn resume_accepting(&mut self) {
-        if self.accept_at.take().is_some() {
-            self.watch_listener(true);
-        }
+    pub(super) fn resume_accepting(&mut self) {
+        self.accept_at = None;
+        self.watch_listener(true);
+        self.rearm_listener();
+    }
+
+    fn rearm_listener(&self) {
         if let Some(listener) = &self.listener
             && let Err(error) = listener.rearm()
         {
-            tracing::error!(%error, key = LISTENER, "the listener cannot be watched");
+            tracing::error!(%error, "the listener cannot be watched");
         }
     }
 

@@ -137,8 +137,11 @@ impl Net {
         self.handle_timeouts(now);
         self.settle(now);
         // Last, so that a slot freed in this turn is not taken while events of its former holder are about.
-        if accept || self.accept_at.is_some_and(|at| at <= now) {
+        if accept {
             self.accept(now);
+        }
+        if self.accept_at.is_some_and(|at| at <= now) {
+            self.resume_accepting();
         }
         self.release_held_back(now);
         Ok(())

@@ -153,13 +153,38 @@ impl App {
         }
     }
 
+    /// Accepts the changed keys that were shown; those that were not are shown now.
     fn trust_user(&mut self, user: UserName) {
+        let Some(shown) = self.changed_keys.remove(&user) else {
+            if self.show_changed_keys(&user) {
+                self.screen.say(Tone::Warning, &format!("ask {user} whether this is right, and then type it again"));
+            } else {
+                self.fail(Exit::Failed, &format!("the keys of {user} have not changed"));
+            }
+            return;
+        };
         let wanted = user.clone();
-        let accepted = self.chat.call(move |client, now| client.accept_keys(&wanted, now));
-        if self.check(accepted).is_some() {
-            self.screen
-                .say(Tone::Note, &format!("the new keys of {user} are accepted; compare them with /verify {user}"));
+        let accepted = self.chat.call(move |client, now| client.accept_keys(&wanted, &shown, now));
+        if let Err(Error::Core(CoreError::ApiMisuse(ApiMisuse::NotFound))) = accepted {
+            return self
+                .fail(Exit::Failed, &format!("the keys of {user} are not those that were shown: /trust shows them"));
         }
+        if self.check(accepted).is_some() {
+            let advice = format!("the new keys of {user} are accepted; compare them with /verify {user}");
+            self.screen.say(Tone::Note, &advice);
+        }
+    }
+
+    /// Shows the devices of a list that waits to be accepted, and remembers that they were shown.
+    pub(crate) fn show_changed_keys(&mut self, user: &UserName) -> bool {
+        let wanted = user.clone();
+        let found = self.chat.call(move |client, _| Ok(client.contact(&wanted).and_then(|contact| contact.kept_aside)));
+        let Some(kept) = self.check(found).flatten() else { return false };
+        for device in &kept.devices {
+            self.screen.say(Tone::Warning, &format!("now shown for {user}: {}", device.fingerprint()));
+        }
+        self.changed_keys.insert(user.clone(), kept.hash);
+        true
     }
 
     fn trust_key(&mut self, fingerprint: Fingerprint) {

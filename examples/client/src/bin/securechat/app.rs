@@ -95,6 +95,8 @@ pub(crate) struct App {
     /// Links whose other side waits to be accepted.
     pub(crate) unverified: Vec<(LinkId, Fingerprint)>,
     pub(crate) proposals: Vec<Identity>,
+    /// The changed keys that were shown, by the hash of their list: only what was seen is accepted.
+    pub(crate) changed_keys: BTreeMap<UserName, [u8; 32]>,
     pub(crate) offers: Vec<Option<Offer>>,
     pub(crate) transfers: BTreeMap<FileId, Transfer>,
     pub(crate) unsent: BTreeSet<MessageId>,
@@ -137,6 +139,7 @@ impl App {
             links: BTreeMap::new(),
             unverified: Vec::new(),
             proposals: Vec::new(),
+            changed_keys: BTreeMap::new(),
             offers: Vec::new(),
             transfers: BTreeMap::new(),
             unsent: BTreeSet::new(),

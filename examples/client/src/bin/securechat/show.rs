@@ -41,7 +41,8 @@ impl App {
     fn show_event(&mut self, event: Event) {
         match event {
             Event::CodeSecret { secret } => {
-                self.screen.say(Tone::Note, &format!("put this into your authenticator: {}", base32(&secret)));
+                self.screen
+                    .say(Tone::Note, &format!("put this into your authenticator: {}", base32(secret.as_bytes())));
                 self.screen.say(Tone::Note, "then confirm with the code it shows: /code CODE");
                 self.done_with(&Waiting::Answer(RequestKind::SetUpCode));
             }
@@ -63,12 +64,17 @@ impl App {
                 self.waiting = None;
                 self.fail(Exit::Failed, &format!("there is no user {user} here"));
             }
+            Event::ListsRefused { user } => {
+                self.waiting = None;
+                let sentence =
+                    format!("the relay shows keys of {user} that cannot be right: nothing is sent to {user}");
+                self.fail(Exit::WrongKey, &sentence);
+            }
             Event::DevicesChanged { user, added, removed } => self.devices_changed(&user, added.len(), removed.len()),
             Event::KeysChanged { user } => {
-                self.fail(
-                    Exit::WrongKey,
-                    &format!("the keys of {user} HAVE CHANGED: this may be a new device, or somebody else"),
-                );
+                let sentence = format!("the keys of {user} HAVE CHANGED: this may be a new device, or somebody else");
+                self.fail(Exit::WrongKey, &sentence);
+                self.show_changed_keys(&user);
                 let advice =
                     format!("nothing is sent to {user} until you have asked them, and then typed /trust {user}");
                 self.screen.say(Tone::Warning, &advice);
