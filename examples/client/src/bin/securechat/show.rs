@@ -64,7 +64,7 @@ impl App {
                 self.waiting = None;
                 self.fail(Exit::Failed, &format!("there is no user {user} here"));
             }
-            Event::ListsRefused { user } => {
+            Event::ListsRefused { user, .. } => {
                 self.waiting = None;
                 let sentence =
                     format!("the relay shows keys of {user} that cannot be right: nothing is sent to {user}");
