@@ -77,6 +77,8 @@ pub struct Host {
     /// What arrived of files.
     pub incoming: BTreeMap<FileId, Vec<u8>>,
     links: BTreeMap<LinkId, (u64, usize)>,
+    /// Bytes of links that no wire of the net carries: somebody speaks there by hand.
+    pub loose: BTreeMap<LinkId, Vec<u8>>,
     vault_key: [u8; 32],
     /// Events are left untaken while this holds: a host that crashes before it looks.
     pub deaf: bool,
@@ -186,6 +188,7 @@ impl Net {
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
             links: BTreeMap::new(),
+            loose: BTreeMap::new(),
             vault_key,
             deaf: false,
             trusting: true,
@@ -313,8 +316,9 @@ impl Net {
             }
             let mut bytes = Vec::new();
             if let Some(link) = host.client.poll_transmit(&mut bytes) {
-                if let Some((wire, end)) = host.links.get(&link).copied() {
-                    self.post(wire, 1 - end, bytes);
+                match host.links.get(&link).copied() {
+                    Some((wire, end)) => self.post(wire, 1 - end, bytes),
+                    None => host.loose.entry(link).or_default().extend(bytes),
                 }
                 continue;
             }
@@ -443,6 +447,9 @@ impl Net {
                 if self.hosts[index].client.poll_timeout().is_some_and(|at| at <= self.now) {
                     self.hosts[index].client.handle_timeout(self.now);
                     self.drain(index);
+                    // Whatever was due is done: a host that sleeps until the next time does not spin.
+                    let next = self.hosts[index].client.poll_timeout();
+                    assert!(next.is_none_or(|at| at > self.now), "{next:?} at {}", self.now);
                 }
             }
             let wires: Vec<u64> = self.relay.links.keys().copied().collect();
