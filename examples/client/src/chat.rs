@@ -175,3 +175,76 @@ impl std::fmt::Debug for Chat {
         formatter.write_str("Chat(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::StateOptions;
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::path::Path;
+    use std::sync::mpsc::Receiver;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn start(folder: &Path, user: &str) -> (Chat, Receiver<Update>) {
+        let mut options = StateOptions::new(folder, Zeroizing::new("a passphrase".into()));
+        options.user = Some(UserName::new(user).unwrap());
+        options.cost = Cost::LEAST;
+        let (sink, updates) = mpsc::channel();
+        let chat = Chat::start(State::open(options).unwrap(), move |update| _ = sink.send(update)).unwrap();
+        (chat, updates)
+    }
+
+    #[test]
+    fn a_command_is_saved_when_its_answer_comes() {
+        let place = tempfile::tempdir().unwrap();
+        let (chat, _updates) = start(place.path(), "alice");
+        let before = chat.call(|client, _| Ok(client.generation())).unwrap();
+        chat.call(|client, now| client.send_text(&UserName::new("bob").unwrap(), "hi", now)).unwrap();
+        let noted = std::fs::read_to_string(place.path().with_extension("generation")).unwrap();
+        assert!(noted.trim().parse::<u64>().unwrap() > before);
+        let refused = chat.call(|client, now| client.request_users(now));
+        assert!(refused.unwrap_err().core().is_some());
+        chat.stop();
+    }
+
+    /// ATTACKS.md E5: what cannot be saved does not leave, and the program is told.
+    #[test]
+    fn e5_nothing_leaves_that_could_not_be_saved() {
+        let place = tempfile::tempdir().unwrap();
+        let (chat, updates) = start(place.path(), "alice");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        chat.call(|client, _| Ok(client.generation())).unwrap();
+        let database = rusqlite::Connection::open(place.path().join("state.db")).unwrap();
+        database.execute_batch("DROP TABLE record").unwrap();
+        // The first link makes this user's device list, which has to be saved before any byte goes out.
+        chat.connect_peer(address).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(matches!(updates.recv_timeout(PATIENCE).unwrap(), Update::Stopped(Some(Error::Database(_)))));
+        let mut sent = Vec::new();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.read_to_end(&mut sent).unwrap();
+        assert_eq!(sent, b"");
+        assert!(matches!(chat.call(|client, _| Ok(client.generation())), Err(Error::Stopped)));
+    }
+
+    #[test]
+    fn who_cannot_be_reached_is_tried_again() {
+        let place = tempfile::tempdir().unwrap();
+        let (chat, updates) = start(place.path(), "alice");
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        chat.connect_peer(free.to_string().parse().unwrap()).unwrap();
+        for pause in [1, 2] {
+            match updates.recv_timeout(PATIENCE).unwrap() {
+                Update::Unreached { error: Error::Refused(_), retry, .. } => assert_eq!(retry.as_secs(), pause),
+                other => panic!("{other:?}"),
+            }
+        }
+        let listener = TcpListener::bind(free).unwrap();
+        listener.accept().unwrap();
+        chat.stop();
+        assert!(matches!(updates.iter().last(), Some(Update::Stopped(None))));
+    }
+}

@@ -5,8 +5,9 @@ use crate::passphrase::{self, Cost, SALT};
 use crate::store::Store;
 use rand::TryRng;
 use rand::rngs::{StdRng, SysRng};
-use rand::{CryptoRng, SeedableRng};
+use rand::{Rng, SeedableRng};
 use securechat_core::client::{Client, ClientConfig, History};
+use securechat_core::crypto::secret::Secret;
 use securechat_core::error::{ApiMisuse, Error as CoreError};
 use securechat_core::identity::{RelayAddress, UserName};
 use securechat_core::limits::Limits;
@@ -76,14 +77,19 @@ impl State {
     pub fn open(options: StateOptions) -> Result<Self, Error> {
         let mut store = Store::open(&options.folder)?;
         let mut rng = random()?;
-        let vault = match store.setting("vault")? {
-            Some(_) => unlock(&store, &options.passphrase)?,
+        // Two vaults with one key: one for what the program keeps, one for the client.
+        let (vault, own) = match store.setting("vault")? {
+            Some(wrapped) => {
+                let key = passphrase_key(&store, &options.passphrase)?;
+                (unwrap(&key, &wrapped)?, unwrap(&key, &wrapped)?)
+            }
             None => {
                 let user = options.user.as_ref().ok_or_else(|| Error::NewState(store.folder().to_owned()))?;
                 let vault = Vault::generate(&mut rng);
                 let sealed = vault.seal("setting/user", user.as_str().as_bytes(), &mut rng);
-                protect(&mut store, &vault, &options.passphrase, options.cost, &mut rng, &[("user", &sealed)])?;
-                vault
+                let key = protect(&mut store, &vault, &options.passphrase, options.cost, &[("user", &sealed)])?;
+                let wrapped = store.setting("vault")?.unwrap_or_default();
+                (vault, unwrap(&key, &wrapped)?)
             }
         };
         let user = setting(&store, &vault, "user")?.ok_or(CoreError::from(ApiMisuse::Record))?;
@@ -93,8 +99,6 @@ impl State {
         }
         let config =
             ClientConfig { user, policy: options.policy, limits: Arc::new(options.limits), rsa_bits: options.rsa_bits };
-        // The client has a vault of its own with the same key.
-        let own = unlock(&store, &options.passphrase)?;
         let records = store.records()?;
         let engine_rng = Box::new(random()?);
         let client = if records.is_empty() {
@@ -125,8 +129,10 @@ impl State {
 
     /// Puts the state under another passphrase.
     pub fn change_passphrase(&mut self, old: &str, new: &str, cost: Cost) -> Result<(), Error> {
-        let vault = unlock(&self.store, old)?;
-        protect(&mut self.store, &vault, new, cost, &mut self.rng, &[])
+        let wrapped = self.store.setting("vault")?.unwrap_or_default();
+        let vault = unwrap(&passphrase_key(&self.store, old)?, &wrapped)?;
+        protect(&mut self.store, &vault, new, cost, &[])?;
+        Ok(())
     }
 }
 
@@ -149,28 +155,34 @@ fn random() -> Result<StdRng, Error> {
     Ok(StdRng::from_seed(*seed))
 }
 
-/// `salt`, `cost` and the wrapped key `vault`, with other settings, all or none.
+/// Wraps the vault key under a passphrase: `salt`, `cost` and `vault`, with other settings, all or none.
 fn protect(
     store: &mut Store,
     vault: &Vault,
     passphrase: &str,
     cost: Cost,
-    rng: &mut dyn CryptoRng,
     more: &[(&str, &[u8])],
-) -> Result<(), Error> {
+) -> Result<Secret<32>, Error> {
+    let mut rng = random()?;
     let mut salt = [0; SALT];
     rng.fill_bytes(&mut salt);
-    let wrapped = vault.wrap(&passphrase::derive(passphrase, &salt, cost)?, rng);
+    let key = passphrase::derive(passphrase, &salt, cost)?;
+    let wrapped = vault.wrap(&key, &mut rng);
     let cost = cost.to_bytes();
-    store.set(&[&[("salt", &salt[..]), ("cost", &cost), ("vault", &wrapped)], more].concat())
+    store.set(&[&[("salt", &salt[..]), ("cost", &cost), ("vault", &wrapped)], more].concat())?;
+    Ok(key)
 }
 
-fn unlock(store: &Store, passphrase: &str) -> Result<Vault, Error> {
+/// The key that a passphrase gives with the stored salt and cost.
+fn passphrase_key(store: &Store, passphrase: &str) -> Result<Secret<32>, Error> {
     let missing = || CoreError::from(ApiMisuse::Record);
     let salt = store.setting("salt")?.and_then(|salt| salt.try_into().ok()).ok_or_else(missing)?;
     let cost = store.setting("cost")?.and_then(|cost| Cost::from_bytes(&cost)).ok_or_else(missing)?;
-    let wrapped = store.setting("vault")?.ok_or_else(missing)?;
-    Vault::unwrap(&passphrase::derive(passphrase, &salt, cost)?, &wrapped).map_err(|_| Error::WrongPassphrase)
+    passphrase::derive(passphrase, &salt, cost)
+}
+
+fn unwrap(key: &Secret<32>, wrapped: &[u8]) -> Result<Vault, Error> {
+    Vault::unwrap(key, wrapped).map_err(|_| Error::WrongPassphrase)
 }
 
 /// A text that the program keeps, sealed as the records are.
@@ -178,4 +190,106 @@ fn setting(store: &Store, vault: &Vault, name: &str) -> Result<Option<String>, E
     let Some(sealed) = store.setting(name)? else { return Ok(None) };
     let opened = vault.open(&format!("setting/{name}"), &sealed).map_err(CoreError::from)?;
     Ok(String::from_utf8(opened.to_vec()).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(folder: &Path, user: Option<&str>, passphrase: &str) -> StateOptions {
+        let mut options = StateOptions::new(folder, Zeroizing::new(passphrase.to_owned()));
+        options.user = user.map(|user| UserName::new(user).unwrap());
+        options.cost = Cost::LEAST;
+        options
+    }
+
+    /// Everything that the client wants saved, as the driver does it.
+    fn save(state: &mut State) {
+        while let Some(batch) = state.client.poll_save() {
+            state.store.apply(batch.iter().map(|save| (save.key.as_str(), save.value.as_deref()))).unwrap();
+            state.store.note_generation(state.client.generation()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_state_is_made_once_and_opened_by_its_passphrase() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("alice");
+        assert!(!State::exists(&folder));
+        assert!(matches!(State::open(options(&folder, None, "one")), Err(Error::NewState(_))));
+        assert!(matches!(State::open(options(&folder, Some("alice"), "")), Err(Error::EmptyPassphrase)));
+        let mut state = State::open(options(&folder, Some("alice"), "one")).unwrap();
+        let identity = state.client().identity();
+        save(&mut state);
+        drop(state);
+        assert!(State::exists(&folder));
+        assert!(matches!(State::open(options(&folder, None, "two")), Err(Error::WrongPassphrase)));
+        assert!(matches!(State::open(options(&folder, Some("bob"), "one")), Err(Error::OtherUser { .. })));
+        let state = State::open(options(&folder, None, "one")).unwrap();
+        assert_eq!((state.client().identity(), state.client().user().as_str()), (identity, "alice"));
+    }
+
+    #[test]
+    fn the_passphrase_changes_and_the_device_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let mut state = State::open(options(place.path(), Some("alice"), "one")).unwrap();
+        let identity = state.client().identity();
+        save(&mut state);
+        assert!(matches!(state.change_passphrase("wrong", "two", Cost::LEAST), Err(Error::WrongPassphrase)));
+        state.change_passphrase("one", "two", Cost::LEAST).unwrap();
+        drop(state);
+        assert!(matches!(State::open(options(place.path(), None, "one")), Err(Error::WrongPassphrase)));
+        assert_eq!(State::open(options(place.path(), None, "two")).unwrap().client().identity(), identity);
+    }
+
+    #[test]
+    fn nothing_readable_is_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("state");
+        let mut state = State::open(options(&folder, Some("alice-in-the-wonderland"), "one")).unwrap();
+        let relay: RelayAddress = format!("relay.example.org:7441#{}", "ab".repeat(32)).parse().unwrap();
+        state.remember_relay(&relay).unwrap();
+        save(&mut state);
+        assert_eq!(state.relay().unwrap(), Some(relay));
+        drop(state);
+        let mut bytes = Vec::new();
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
+        }
+        let found = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(found("SQLite format 3"), "a control: the database was searched");
+        for secret in ["alice-in-the-wonderland", "relay.example.org", "session", "identity"] {
+            assert!(!found(secret), "{secret}");
+        }
+    }
+
+    /// S10: an older database, or a copy without the note beside it, is not continued.
+    #[test]
+    fn an_older_state_or_a_copy_is_noticed() {
+        let restored = |state: &mut State| {
+            save(state);
+            std::iter::from_fn(|| state.client.poll_event())
+                .any(|event| event == securechat_core::event::Event::Restored)
+        };
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("alice");
+        let mut state = State::open(options(&folder, Some("alice"), "one")).unwrap();
+        save(&mut state);
+        drop(state);
+        let backup = std::fs::read(folder.join("state.db")).unwrap();
+        let mut state = State::open(options(&folder, None, "one")).unwrap();
+        assert!(!restored(&mut state));
+        state.client.send_text(&UserName::new("bob").unwrap(), "hi", now()).unwrap();
+        save(&mut state);
+        drop(state);
+        std::fs::write(folder.join("state.db"), backup).unwrap();
+        assert!(restored(&mut State::open(options(&folder, None, "one")).unwrap()));
+        // Afterwards it is a state like any other.
+        assert!(!restored(&mut State::open(options(&folder, None, "one")).unwrap()));
+
+        let copy = place.path().join("copy");
+        std::fs::create_dir(&copy).unwrap();
+        std::fs::copy(folder.join("state.db"), copy.join("state.db")).unwrap();
+        assert!(restored(&mut State::open(options(&copy, None, "one")).unwrap()));
+    }
 }

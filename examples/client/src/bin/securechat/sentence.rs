@@ -63,6 +63,9 @@ pub(crate) fn error(error: CoreError) -> String {
         CoreError::ApiMisuse(ApiMisuse::DeviceListOutOfDate) => {
             "the two sides do not know each other's devices yet: try again when both are online".into()
         }
+        CoreError::ApiMisuse(ApiMisuse::MissingKey) => {
+            "this device was made without an RSA key: begin a new state with --suites, or leave RSA out".into()
+        }
         CoreError::ApiMisuse(ApiMisuse::NotFound) => "there is nothing of that name or number".into(),
         CoreError::ApiMisuse(ApiMisuse::Record) => {
             "the saved state is damaged: restore a copy, or begin as a new device".into()
