@@ -5,7 +5,7 @@ mod support;
 
 use securechat_core::event::Event;
 use securechat_core::identity::UserName;
-use securechat_core::suite::{Policy, Suite};
+use securechat_core::suite::{KeyExchange, Policy, Suite};
 use support::net::Net;
 
 /// The tour's scenario. Gives the bytes that crossed the wires.
@@ -79,8 +79,13 @@ fn the_tour_in_every_suite() {
 /// The engines replay from a seed: every byte on every wire.
 #[test]
 fn the_tour_replays_from_its_seed() {
-    let suite = Suite::ALL[0];
-    let first = tour(7, suite);
-    assert!(first == tour(7, suite));
-    assert!(first != tour(8, suite));
+    for suite in Suite::ALL {
+        // AWS-LC draws the randomness of ML-KEM and OAEP itself, so those suites replay on RustCrypto only.
+        if cfg!(feature = "aws-lc") && suite.key_exchange != KeyExchange::X25519 {
+            continue;
+        }
+        let first = tour(7, suite);
+        assert!(first == tour(7, suite), "{suite}");
+        assert!(first != tour(8, suite), "{suite}");
+    }
 }

@@ -1,0 +1,55 @@
+//! State is saved before a ciphertext that depends on it leaves, and before a message is acknowledged (S10).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use securechat_core::client::History;
+use securechat_core::event::Event;
+use securechat_core::identity::UserName;
+use securechat_core::suite::{Policy, Suite};
+use support::net::Net;
+
+fn two(seed: u64) -> (Net, usize, usize) {
+    let policy = Policy::new(vec![Suite::ALL[0]]).unwrap();
+    let mut net = Net::new(seed, &policy);
+    let (alice, bob) = (net.register("alice", &policy), net.register("bob", &policy));
+    net.say(alice, "bob", "hello");
+    net.say(bob, "alice", "hello");
+    (net, alice, bob)
+}
+
+#[test]
+fn e5_nothing_is_transmitted_while_a_save_waits() {
+    let (mut net, alice, _) = two(71);
+    let bob = UserName::new("bob").unwrap();
+    for round in 0..50 {
+        let client = &mut net.hosts[alice].client;
+        if round % 3 == 0 {
+            client.send_typing(&bob, true, net.now).unwrap();
+        } else {
+            client.send_text(&bob, "a word", net.now).unwrap();
+        }
+        let mut bytes = Vec::new();
+        assert!(client.poll_transmit(&mut bytes).is_none() && bytes.is_empty(), "{round}");
+        assert!(client.poll_save().is_some_and(|batch| !batch.is_empty()), "{round}");
+        assert!(client.poll_save().is_none());
+        assert!(client.poll_transmit(&mut bytes).is_some() && !bytes.is_empty(), "{round}");
+    }
+}
+
+/// What came is saved before it is acknowledged, and kept until it was looked at: killed in between, it is shown once.
+#[test]
+fn e5_what_came_is_saved_before_it_is_acknowledged() {
+    let (mut net, alice, bob) = two(72);
+    for round in 0..10 {
+        net.hosts[bob].deaf = true;
+        let text = format!("message {round}");
+        net.say(alice, "bob", &text);
+        net.hosts[bob].deaf = false;
+        net.restart(bob, History::Continued).unwrap();
+        net.connect(bob);
+        net.run();
+        assert_eq!(net.texts(bob).iter().filter(|(_, shown)| *shown == text).count(), 1, "{round}");
+    }
+    assert!(!net.saw(bob, |event| matches!(event, Event::Unopened { .. })));
+}
