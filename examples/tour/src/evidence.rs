@@ -24,8 +24,7 @@ pub(crate) struct Trace {
 impl Trace {
     /// A text: any ten bytes in a row of it, or all of it when it is shorter; under four bytes it cannot be searched for.
     pub(crate) fn text(what: impl Into<String>, text: &str) -> Self {
-        let pieces = text.as_bytes().windows(IN_A_ROW.min(text.len()).max(START)).map(<[u8]>::to_vec).collect();
-        Self { what: what.into(), pieces }
+        Self { what: what.into(), pieces: in_a_row(text.as_bytes()) }
     }
 
     /// The same without the pieces that stand in `bytes`: what an empty relay holds already says nothing about secrets.
@@ -41,8 +40,11 @@ impl Trace {
         Self { what: what.into(), pieces: vec![bytes.to_vec()] }
     }
 
-    /// A file: pieces of 24 bytes that are not the same byte over and over.
+    /// A file: pieces of 24 bytes that are not the same byte over and over; a shorter one is searched for like a text.
     pub(crate) fn file(bytes: &[u8]) -> Self {
+        if bytes.len() < OF_A_FILE {
+            return Self { what: "the file".to_owned(), pieces: in_a_row(bytes) };
+        }
         let various = |piece: &&[u8]| {
             let mut seen = piece.to_vec();
             seen.sort_unstable();
@@ -98,6 +100,11 @@ impl Trace {
     }
 }
 
+/// Every ten bytes in a row, or all of them.
+fn in_a_row(bytes: &[u8]) -> Vec<Vec<u8>> {
+    bytes.windows(IN_A_ROW.min(bytes.len()).max(START)).map(<[u8]>::to_vec).collect()
+}
+
 /// Where the first three bytes have their bit among 2^24.
 fn bit_of(start: &[u8]) -> (usize, u64) {
     let index = start.iter().take(3).fold(0_usize, |index, byte| index << 8 | usize::from(*byte));
@@ -147,6 +154,8 @@ mod tests {
         assert_eq!(trace.found(&file), trace.pieces());
         assert_eq!(trace.found(&[&[0; 7][..], &file[24 * 50..24 * 51], &[1; 9]].concat()), 1);
         assert_eq!(Trace::file(&[0; 10_000]).pieces(), 0);
+        assert_eq!(Trace::file(b"a short file").pieces(), 3);
+        assert_eq!(Trace::file(b"").pieces(), 0);
     }
 
     #[test]

@@ -74,7 +74,8 @@ fn all_suites(stage: &Stage, file: &Path) -> Result<(), Fault> {
         ));
         first_fault = first_fault.and(told);
     }
-    stage.line("  Each time: registered, found, compared, typed, talked, offline and back, a file, and nothing for the relay to read.");
+    stage
+        .line("  Each time: found, compared, typed, talked, away and back, a file, and nothing for the relay to read.");
     first_fault
 }
 
