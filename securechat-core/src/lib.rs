@@ -24,7 +24,7 @@
 //! ```
 //!
 //! A module imports only what stands below it in this picture, so that "the relay reads nothing" is a property of the
-//! code's shape; a test keeps it. Each layer is of use alone: [`link`] is a secure channel for any bytes, [`file`] seals
+//! code's shape; a test keeps it. Each layer is of use alone: [`link`] is a secure channel for any bytes, [`file`](mod@file) seals
 //! files in chunks, [`session`] is a Double Ratchet with prekeys.
 //!
 //! # The run loop

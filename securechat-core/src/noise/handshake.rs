@@ -21,7 +21,7 @@ pub struct Handshake(Result<Box<Running>, Error>);
 impl Handshake {
     /// A handshake before its first message.
     ///
-    /// Fails with [`ApiMisuse::MissingKey`] when a key that is known beforehand is missing; any other key that is
+    /// Fails with [`ApiMisuse::MissingKey`](crate::error::ApiMisuse::MissingKey) when a key that is known beforehand is missing; any other key that is
     /// missing fails the message that needs it.
     pub fn new(
         pattern: &'static Pattern,
@@ -53,7 +53,7 @@ impl Handshake {
 
     /// Checks that the other side's static key, and the identity that signed, are those of its bundle.
     ///
-    /// Fails with [`PeerMisbehaved::StaticKeyMismatch`] or [`PeerMisbehaved::IdentityMismatch`].
+    /// Fails with [`StaticKeyMismatch`](crate::error::PeerMisbehaved::StaticKeyMismatch) or [`IdentityMismatch`](crate::error::PeerMisbehaved::IdentityMismatch).
     pub fn confirm(&mut self, remote: &RemoteKeys<'_>) -> Result<(), Error> {
         self.step(|running| running.confirm(remote))
     }
