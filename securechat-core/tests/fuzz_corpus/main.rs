@@ -65,6 +65,10 @@ fn every_target_has_its_program_and_its_corpus() {
 /// A seed that is no valid encoding any more has lost its worth. With `SECURECHAT_WRITE_SEEDS` set they are made anew.
 #[test]
 fn the_seeds_are_those_of_this_version() {
+    // AWS-LC draws the randomness of ML-KEM itself: its seeds are others each time.
+    if cfg!(feature = "aws-lc") {
+        return;
+    }
     let write = std::env::var_os("SECURECHAT_WRITE_SEEDS").is_some();
     for (target, name, bytes) in seeds::all() {
         let folder = fuzz().join("corpus").join(target);
