@@ -1,0 +1,238 @@
+"""The byte layouts of securechat as tables: what stands where, and the bounds of each field.
+
+A `Field` says how one type of field is written and read, and `struct` makes one of several. Struct
+bodies are in postcard's encoding: numbers as varints, bytes and lists with their length before
+them. Reading fails on whatever writing would not give back. Beside a table stands the section of
+securechat-core/PROTOCOL.md that has it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+
+class Refused(Exception):
+    """Something that came does not satisfy the protocol; nothing of it was used."""
+
+
+def require(condition: object, reason: str) -> None:
+    if not condition:
+        raise Refused(reason)
+
+
+class Value(SimpleNamespace):
+    """The fields of a struct by their names."""
+
+
+class Reader:
+    """Takes fields off the front of bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def take(self, length: int) -> bytes:
+        require(length <= len(self.data), "something ends too early")
+        taken, self.data = self.data[:length], self.data[length:]
+        return taken
+
+    def end(self) -> None:
+        require(not self.data, "something has bytes after its end")
+
+
+class Field(NamedTuple):
+    encode: Callable[[Any], bytes]
+    decode: Callable[[Reader], Any]
+
+    def read(self, data: bytes) -> Any:
+        """The value of these bytes, of which none may be left over."""
+        reader = Reader(data)
+        value = self.decode(reader)
+        reader.end()
+        return value
+
+
+def uint(length: int, below: int = 2**64) -> Field:
+    """A number of so many bytes, big-endian."""
+    def decode(reader: Reader) -> int:
+        value = int.from_bytes(reader.take(length), "big")
+        require(value < below, "a number is out of bounds")
+        return value
+
+    return Field(lambda value: value.to_bytes(length, "big"), decode)
+
+
+def varint(bits: int, below: int = 2**64) -> Field:
+    """Seven bits per byte, the lowest first, in the shortest form."""
+    def encode(value: int) -> bytes:
+        high = value >> 7
+        return bytes([value & 0x7F | 0x80]) + encode(high) if high else bytes([value])
+
+    def decode(reader: Reader) -> int:
+        value = shift = 0
+        while (byte := reader.take(1)[0]) & 0x80:
+            value, shift = value | (byte & 0x7F) << shift, shift + 7
+            require(shift < bits, "a number is too long")
+        value |= byte << shift
+        require(value < min(below, 2**bits) and (byte or not shift), "a number is out of bounds")
+        return value
+
+    return Field(encode, decode)
+
+
+def fixed(length: int) -> Field:
+    return Field(bytes, lambda reader: reader.take(length))
+
+
+def blob(longest: int = 65_535, size: Field = varint(32), shortest: int = 0) -> Field:
+    """Bytes with their length before them."""
+    def decode(reader: Reader) -> bytes:
+        length = size.decode(reader)
+        require(shortest <= length <= longest, "something is too long or too short")
+        return reader.take(length)
+
+    return Field(lambda value: size.encode(len(value)) + value, decode)
+
+
+def text(longest: int, shape: str = r"(?s:.*)", shortest: int = 0) -> Field:
+    def decode(reader: Reader) -> str:
+        try:
+            value = blob(longest, shortest=shortest).decode(reader).decode()
+        except UnicodeDecodeError:
+            raise Refused("a text is not UTF-8") from None
+        require(re.fullmatch(shape, value), "a text is not of its shape")
+        return value
+
+    return Field(lambda value: blob().encode(value.encode()), decode)
+
+
+def optional(field: Field) -> Field:
+    return Field(lambda value: b"\0" if value is None else b"\1" + field.encode(value),
+                 lambda reader: field.decode(reader) if FLAG.decode(reader) else None)
+
+
+def several(field: Field, most: int = 65_535, size: Field = varint(32)) -> Field:
+    """A list with its count before it."""
+    def decode(reader: Reader) -> list[Any]:
+        count = size.decode(reader)
+        require(count <= most, "a list is too long")
+        return [field.decode(reader) for _ in range(count)]
+
+    return Field(lambda values: size.encode(len(values)) + b"".join(map(field.encode, values)),
+                 decode)
+
+
+def struct(**fields: Field) -> Field:
+    return Field(
+        lambda value: b"".join(f.encode(getattr(value, name)) for name, f in fields.items()),
+        lambda reader: Value(**{name: f.decode(reader) for name, f in fields.items()}))
+
+
+U8, U16, U32, U64 = uint(1), varint(16), varint(32), varint(64)
+FLAG = uint(1, below=2)
+KEY, SIGNATURE, ID = fixed(32), fixed(64), fixed(16)
+NAME_SHAPE = "[a-z0-9][a-z0-9._-]{0,31}"
+NAME = text(32, NAME_SHAPE)
+
+
+# --- 5: identities -------------------------------------------------------------------------------
+
+def read_prekey(reader: Reader) -> Value:
+    prekey = X25519_PREKEY.decode(reader)
+    require(prekey.kind in (1, 2), "a prekey is of no known kind")
+    prekey.mlkem = reader.take(1184) if prekey.kind == 2 else b""
+    return prekey
+
+
+X25519_PREKEY = struct(kind=U8, id=U32, x25519=KEY)
+PREKEY = Field(lambda prekey: X25519_PREKEY.encode(prekey) + prekey.mlkem, read_prekey)
+BUNDLE = struct(version=U8, identity=KEY, user=text(32, f"|{NAME_SHAPE}"), device=U32, serial=U64,
+                not_before=U64, not_after=U64, suites=several(U16, 16), x25519=KEY,
+                rsa=optional(blob(526)), prekeys=several(PREKEY, 2))
+ONE_TIME_PREKEY = struct(identity=KEY, device=U32, prekey=PREKEY)
+DEVICE_LIST = struct(user=NAME, epoch=varint(64, below=4096), before=KEY,
+                     identities=several(KEY, 16))
+BODY = blob(size=uint(2))
+SIGNATURES = several(struct(identity=KEY, signature=SIGNATURE), 17, uint(1))
+
+
+# --- 6 and 7: session messages and contents ------------------------------------------------------
+
+MESSAGE = struct(session=ID, key=KEY, previous=uint(4), number=uint(4), salt=ID)
+OPENING = struct(suite=uint(2), prekey=uint(4), order=uint(4), handshake=blob(size=uint(2)))
+CONTENT = struct(id=ID, sent_at=uint(8), expiry=uint(4), kind=uint(2), body=blob(size=uint(2)))
+TEXT, RECEIPT, LISTS = 1, 5, 14
+BODIES = {
+    TEXT: struct(text=text(16_384)),
+    2: struct(message=ID, text=text(16_384)),
+    3: struct(message=ID),
+    4: struct(message=ID, reaction=text(64), taken_back=FLAG),
+    RECEIPT: struct(read=FLAG, messages=several(ID, 256)),
+    6: struct(typing=FLAG),
+    7: struct(kind=uint(1, below=1), user=NAME, content=blob(55_000)),
+    8: struct(name=text(128)),
+    9: struct(file=ID, key=KEY, cipher=U8, size=U64, name=text(1024), media_type=text(255)),
+    10: struct(file=ID, root=KEY),
+    13: struct(envelope=ID),
+    LISTS: struct(own=blob(), yours=KEY),
+}
+
+
+# --- 10: requests, replies and pushes ------------------------------------------------------------
+
+PACKET = struct(id=uint(4), kind=uint(2), body=blob(65_478, uint(2)))
+NOTHING, BYTES, CODE = struct(), struct(bytes=blob()), varint(32, below=1_000_000)
+PASSWORD, AFTER = text(256, shortest=1), text(32)
+STOCK = several(struct(kind=U8, left=U32, highest=U32))
+LOGGED_IN = struct(listed=FLAG, epoch=optional(U64), serial=U64, stock=STOCK)
+PRESENCE = uint(1, below=3)
+PRESENCES = several(struct(user=NAME, presence=PRESENCE), 512)
+ENVELOPE = struct(id=ID, kind=uint(1, below=1), recipient=KEY, transient=FLAG, envelope=blob())
+KEYS = struct(identity=KEY, bundle=blob(), prekey=optional(blob()))
+
+PING, ENTER, REGISTER, PUBLISH_PREKEYS = 0x01, 0x02, 0x03, 0x21
+FETCH_LISTS, FETCH_KEYS, SEND, ACKNOWLEDGE = 0x28, 0x29, 0x38, 0x39
+REQUESTS = {  # what is asked, and what is answered
+    PING: (NOTHING, NOTHING),
+    ENTER: (struct(password=PASSWORD), NOTHING),
+    REGISTER: (struct(user=NAME, password=PASSWORD, bundle=blob(), list=blob(),
+                      signature=SIGNATURE), LOGGED_IN),
+    0x04: (struct(user=NAME, password=PASSWORD, code=optional(CODE), identity=KEY,
+                  signature=SIGNATURE), LOGGED_IN),
+    0x05: (struct(user=NAME, identity=KEY, signature=SIGNATURE), LOGGED_IN),
+    0x10: (struct(old=PASSWORD, new=PASSWORD), NOTHING),
+    0x11: (struct(password=PASSWORD, code=optional(CODE)), struct(secret=fixed(20))),
+    0x12: (struct(code=CODE), NOTHING),
+    0x20: (BYTES, NOTHING),
+    PUBLISH_PREKEYS: (struct(replace=FLAG, prekeys=several(blob(), 40)), STOCK),
+    0x22: (BYTES, NOTHING),
+    0x23: (BYTES, NOTHING),
+    FETCH_LISTS: (struct(user=NAME, first=U64),
+                  struct(epoch=U64, lists=several(blob(), 16), next=U64)),
+    FETCH_KEYS: (struct(user=NAME, devices=several(KEY, 8), kind=U8),
+                 struct(epoch=U64, devices=several(KEYS))),
+    0x30: (struct(after=AFTER), struct(users=PRESENCES, next=AFTER)),
+    0x31: (struct(presence=PRESENCE, watch=FLAG), NOTHING),
+    SEND: (struct(items=several(ENVELOPE, 32)),
+           struct(results=several(struct(outcome=uint(1, below=3), epoch=U64), 32))),
+    ACKNOWLEDGE: (struct(envelopes=several(struct(sender=KEY, id=ID), 256)), NOTHING),
+    0x50: (struct(id=ID, size=U64), NOTHING),
+    0x51: (struct(id=ID, index=U32, chunk=blob()), NOTHING),
+    0x52: (struct(id=ID, first=U32),
+           struct(ranges=several(struct(start=U32, count=U32), 4096), next=U32)),
+    0x53: (struct(id=ID, index=U32), struct(chunk=blob())),
+    0x54: (struct(id=ID), NOTHING),
+}
+REFUSED = 0xFFFF
+REFUSAL = struct(code=U16, retry_after=U32)
+DELIVER = 0x4001
+PUSHES = {
+    DELIVER: struct(id=ID, sender=KEY, user=NAME, sent_at=U64, transient=FLAG, envelope=blob()),
+    0x4002: PRESENCES,
+    0x4003: NOTHING,
+    0x4004: BYTES,
+    0x4005: struct(kind=U8, left=U32),
+    0x4006: struct(code=U16, epoch=U64),
+}
