@@ -126,6 +126,8 @@ pub mod session;
 pub mod suite;
 pub mod text;
 pub mod vault;
+#[cfg(test)]
+mod vectors;
 pub mod wire;
 
 /// The README's example, compiled and run with the other examples.

@@ -96,8 +96,10 @@ fn associated_data(record_key: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vectors::{In, Outcome, Script, Vectors, counting, flipped, hex, with};
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
+    use serde_json::json;
     use std::collections::BTreeSet;
 
     fn rng() -> ChaCha20Rng {
@@ -183,5 +185,75 @@ mod tests {
     #[test]
     fn debug_shows_no_key() {
         assert_eq!(format!("{:?}", Vault::new(Secret::from_bytes(&[7; 32]))), "Vault { key: Secret<32>(..) }");
+    }
+
+    fn sealed(input: &In<'_>) -> Outcome {
+        let vault = Vault::new(Secret::from_bytes(&input.array("vault_key")));
+        let mut rng = Script::new([input.bytes("salt")]);
+        Ok(json!({ "record": hex(&vault.seal(input.text("name"), &input.bytes("plaintext"), &mut rng)) }))
+    }
+
+    fn opened(input: &In<'_>) -> Outcome {
+        let vault = Vault::new(Secret::from_bytes(&input.array("vault_key")));
+        Ok(json!({ "plaintext": hex(&vault.open(input.text("name"), &input.bytes("record"))?) }))
+    }
+
+    fn place(input: &In<'_>) -> Outcome {
+        Ok(json!({ "place": Vault::new(Secret::from_bytes(&input.array("vault_key"))).place(input.text("name")) }))
+    }
+
+    fn wrapped(input: &In<'_>) -> Outcome {
+        let vault = Vault::new(Secret::from_bytes(&input.array("vault_key")));
+        let key = Secret::from_bytes(&input.array("passphrase_key"));
+        Ok(json!({ "wrapped": hex(&vault.wrap(&key, &mut Script::new([input.bytes("salt")]))) }))
+    }
+
+    fn unwrapped(input: &In<'_>) -> Outcome {
+        let key = Secret::from_bytes(&input.array("passphrase_key"));
+        let vault = Vault::unwrap(&key, &input.bytes("wrapped"))?;
+        Ok(json!({ "vault_key": hex(vault.key.as_bytes()) }))
+    }
+
+    /// `tests/vectors/vault.json`.
+    #[test]
+    fn vectors() {
+        Vectors::check(
+            "vault",
+            "What a device stores. PROTOCOL.md 11.1.",
+            &[
+                ("seal record", sealed),
+                ("open record", opened),
+                ("record place", place),
+                ("wrap vault key", wrapped),
+                ("unwrap vault key", unwrapped),
+            ],
+            |vectors| {
+                let [key, salt] = [hex(&counting::<32>(0x11)), hex(&counting::<16>(0x77))];
+                for (name, plaintext) in [("session/a", &b"state"[..]), ("", b""), ("meta", &[0x5a; 100])] {
+                    let seal = json!({ "vault_key": key, "name": name, "salt": salt, "plaintext": hex(plaintext) });
+                    let record = vectors.gives("seal record", name, seal)["record"].clone();
+                    let bytes = In::new(&record).as_bytes();
+                    let open = json!({ "vault_key": key, "name": name, "record": record });
+                    vectors.gives("open record", name, open.clone());
+                    vectors.fails("open record", "under another name", with(&open, [("name", "session/b".into())]));
+                    vectors.fails("open record", "another vault", with(&open, [("vault_key", hex(&[0; 32]))]));
+                    for at in [0, 15, 16, bytes.len() - 1] {
+                        vectors.fails("open record", "a byte changed", with(&open, [("record", flipped(&bytes, at))]));
+                    }
+                    vectors.fails("open record", "cut", with(&open, [("record", hex(&bytes[..bytes.len() - 1]))]));
+                    vectors.fails("open record", "shorter than a salt", with(&open, [("record", hex(&bytes[..15]))]));
+                    vectors.gives("record place", name, json!({ "vault_key": key, "name": name }));
+                }
+                let wrap = json!({ "vault_key": key, "passphrase_key": hex(&counting::<32>(0x99)), "salt": salt });
+                let wrapped = vectors.gives("wrap vault key", "", wrap.clone())["wrapped"].clone();
+                let unwrap = json!({ "passphrase_key": wrap["passphrase_key"], "wrapped": wrapped });
+                vectors.gives("unwrap vault key", "", unwrap.clone());
+                let wrong = with(&unwrap, [("passphrase_key", hex(&[0; 32]))]);
+                vectors.fails("unwrap vault key", "a wrong passphrase", wrong);
+                let short = json!({ "vault_key": wrap["passphrase_key"], "name": WRAPPED_KEY, "salt": salt, "plaintext": "00" });
+                let short = vectors.gives("seal record", "a vault key of one byte", short)["record"].clone();
+                vectors.fails("unwrap vault key", "a key of one byte", with(&unwrap, [("wrapped", short)]));
+            },
+        );
     }
 }

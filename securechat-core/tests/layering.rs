@@ -40,10 +40,15 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            if name != "tests" {
+            if name != "tests" && name != "vectors" {
                 sources(&path, found);
             }
-        } else if name.ends_with(".rs") && name != "tests.rs" && name != "samples.rs" && name != "test_keys.rs" {
+        } else if name.ends_with(".rs")
+            && name != "tests.rs"
+            && name != "samples.rs"
+            && name != "test_keys.rs"
+            && name != "vectors.rs"
+        {
             found.push(path);
         }
     }

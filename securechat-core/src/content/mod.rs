@@ -118,3 +118,5 @@ impl fmt::Debug for MessageId {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -10,7 +10,7 @@ use rand_core::SeedableRng;
 
 const A: MessageId = MessageId::from_bytes([0xaa; 16]);
 
-fn content(body: Body) -> Content {
+pub(super) fn content(body: Body) -> Content {
     Content { id: MessageId::from_bytes([1; 16]), sent_at: 1_700_000_000_000, expiry: 60, body }
 }
 
@@ -25,7 +25,7 @@ fn offer() -> FileOffer {
     }
 }
 
-fn every_kind() -> Vec<Body> {
+pub(super) fn every_kind() -> Vec<Body> {
     vec![
         Body::Text { text: "hello".into() },
         Body::Edit { target: A, text: "hallo".into() },
@@ -84,7 +84,7 @@ fn the_bodies_are_the_documented_ones() {
 }
 
 #[test]
-fn every_kind_comes_back() {
+pub(super) fn every_kind_comes_back() {
     for body in every_kind() {
         let sent = content(body);
         let bytes = sent.encode().unwrap();

@@ -134,7 +134,7 @@ mod tests {
 
     const SEED: &str = "7c9935a0b07694aa0c6d10e4db6b1add2fd81a25ccb148032dcd739936737f2d
                         8626ed79d451140800e03b59b956f8210e556067407d13dc90fa9e8b872bfb8f";
-    const CIPHERTEXT: &[u8; CIPHERTEXT_LEN] = include_bytes!("../../tests/vectors/mlkem768.ct");
+    const CIPHERTEXT: &[u8; CIPHERTEXT_LEN] = include_bytes!("../../tests/vectors/independent/mlkem768.ct");
 
     on_every_backend! {
         /// Wycheproof's mlkem_768_test, tests 2 (right) and 194 (implicit rejection).

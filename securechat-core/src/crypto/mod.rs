@@ -16,6 +16,8 @@ pub mod secret;
 pub(crate) mod test_keys;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+pub(crate) mod vectors;
 pub mod x25519;
 
 /// The randomness that an engine owns; the host gives one that is good, a test one that replays.

@@ -50,7 +50,7 @@ pub(super) fn rng(seed: u8) -> ChaCha20Rng {
 
 /// PROTOCOL.md 2.1 and 2.2, made with another implementation.
 pub(super) fn vectors() -> serde_json::Value {
-    serde_json::from_str(include_str!("../../tests/vectors/crypto.json")).unwrap()
+    serde_json::from_str(include_str!("../../tests/vectors/independent/crypto.json")).unwrap()
 }
 
 /// The bytes in a field of a vector.

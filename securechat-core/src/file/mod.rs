@@ -205,3 +205,5 @@ impl FileOpener {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -23,6 +23,8 @@ mod seen;
 mod signed;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 pub use address::RelayAddress;
 pub use bundle::{BUNDLE_VERSION, Bundle, SIGNED_BUNDLE_MAX, SignedBundle, StaticKeys};

@@ -60,6 +60,8 @@ mod negotiation;
 mod records;
 mod slots;
 mod state;
+#[cfg(test)]
+pub(crate) mod vectors;
 
 use crate::crypto::Random;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};

@@ -17,3 +17,11 @@ pub use handshake::Handshake;
 pub use keys::{Keys, RemoteKeys, RemoteStatic, Role, StaticKey};
 pub use pattern::{Pattern, Token};
 pub use transport::{Opener, Sealer, Transport};
+
+/// The full name of a pattern in a suite, for vectors.
+#[cfg(test)]
+pub(crate) fn name_of(pattern: &Pattern, suite: crate::suite::Suite) -> String {
+    running::protocol_name(pattern, suite)
+}
+#[cfg(test)]
+pub(crate) use transport::sealed_at;

@@ -332,7 +332,7 @@ fn needed<T>(key: &Option<T>) -> Result<&T, Error> {
 }
 
 /// `Noise_PATTERN_DH_CIPHER_HASH`.
-fn protocol_name(pattern: &Pattern, suite: Suite) -> String {
+pub(super) fn protocol_name(pattern: &Pattern, suite: Suite) -> String {
     let key_exchange = match suite.key_exchange {
         KeyExchange::X25519 => "25519",
         KeyExchange::Rsa => "25519+RSAOAEP",

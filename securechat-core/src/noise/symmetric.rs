@@ -87,11 +87,19 @@ impl SymmetricState {
     /// `Split`: the initiator's sending key, the responder's, and the final hash.
     pub(super) fn split(&self) -> (AeadKey, AeadKey, [u8; 32]) {
         let [first, second] = derive(&self.chaining_key, &[]);
+        #[cfg(test)]
+        crate::vectors::trace::note_end(
+            self.chaining_key.as_bytes(),
+            &self.hash,
+            Some([first.as_bytes(), second.as_bytes()]),
+        );
         (AeadKey::new(self.cipher, first.as_bytes()), AeadKey::new(self.cipher, second.as_bytes()), self.hash)
     }
 
     /// The final chaining key and hash, for derivations that take the place of `Split`.
     pub(super) fn into_chaining_key(self) -> (Secret<32>, [u8; 32]) {
+        #[cfg(test)]
+        crate::vectors::trace::note_end(self.chaining_key.as_bytes(), &self.hash, None);
         (self.chaining_key, self.hash)
     }
 }

@@ -87,6 +87,20 @@ impl Direction {
     }
 }
 
+/// The record of any number, as if all before it had been sealed.
+#[cfg(test)]
+pub(crate) fn sealed_at(key: AeadKey, number: u64, plaintext: &[u8]) -> Vec<u8> {
+    let mut direction = Direction::new(key);
+    for rekeyed in 1..=number / limits::REKEY_AFTER {
+        direction.next = rekeyed * limits::REKEY_AFTER;
+        direction.prepare().unwrap();
+    }
+    direction.next = number;
+    let mut record = plaintext.to_vec();
+    Sealer(direction).seal(&mut record, 0).unwrap();
+    record
+}
+
 impl fmt::Debug for Sealer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Sealer(next: {})", self.0.next)

@@ -89,7 +89,7 @@ fn local_static(suite: Suite, keys: &DeviceKeys) -> Result<StaticKey, ApiMisuse>
 }
 
 /// `label "session" || suite u16 || responder identity 32 || prekey id u32 || order u32`
-fn prologue(suite: u16, responder: Identity, prekey: u32, order: u32) -> Vec<u8> {
+pub(super) fn prologue(suite: u16, responder: Identity, prekey: u32, order: u32) -> Vec<u8> {
     let mut prologue = Label::SESSION.bytes().to_vec();
     prologue.put_u16(suite);
     prologue.put(responder.as_bytes());

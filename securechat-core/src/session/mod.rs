@@ -28,6 +28,8 @@ mod state;
 mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 pub use envelope::{EnvelopeKind, SessionId};
 pub use open::{OpenError, Opened, SenderCheck};

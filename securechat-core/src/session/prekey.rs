@@ -36,7 +36,7 @@ pub(super) struct Prekeys {
     ids_changed: bool,
 }
 
-type Id = (PrekeyKind, u32);
+pub(super) type Id = (PrekeyKind, u32);
 
 /// What outlives the keys: the record `sessions/prekeys`.
 #[derive(Default, Serialize, Deserialize)]
@@ -332,6 +332,20 @@ impl Prekeys {
         if core::mem::take(&mut self.ids_changed) {
             changes.put(IDS, codec::encode_secret(&self.ids));
         }
+    }
+
+    /// Puts a key of a vector among those that were published.
+    #[cfg(test)]
+    pub(super) fn put(
+        &mut self,
+        id: Id,
+        one_time: bool,
+        x25519: x25519::PrivateKey,
+        mlkem: Option<Secret<64>>,
+        now: u64,
+    ) {
+        let purpose = if one_time { Purpose::OneTime } else { Purpose::LastResort { replaced: None } };
+        self.keys.insert(id, Prekey { created: now, x25519, mlkem, purpose, sessions: BTreeMap::new() });
     }
 
     /// Restores from `sessions/prekeys` and all of `prekey/`.

@@ -226,7 +226,7 @@ impl Chain {
 }
 
 /// `KDF_RK`: the next root key, and the key of the chain that begins with it.
-fn kdf_root(root: &Secret<32>, agreed: &Secret<32>) -> (Secret<32>, Secret<32>) {
+pub(super) fn kdf_root(root: &Secret<32>, agreed: &Secret<32>) -> (Secret<32>, Secret<32>) {
     let mut both = Secret::<64>::zero();
     hkdf(root.as_bytes(), agreed.as_bytes(), &[Label::RATCHET.bytes()], both.as_mut_bytes());
     let (mut next, mut chain) = (Secret::zero(), Secret::zero());
@@ -239,6 +239,14 @@ fn kdf_root(root: &Secret<32>, agreed: &Secret<32>) -> (Secret<32>, Secret<32>) 
 /// S3: the old and the new chain together, counted before anything is derived.
 fn within_skip_limit(old: u32, new: u32) -> Result<(), PeerMisbehaved> {
     if old.saturating_add(new) <= SKIPPED_PER_MESSAGE { Ok(()) } else { Err(PeerMisbehaved::TooManySkipped) }
+}
+
+/// A step of a chain: the message key and the next chain key.
+#[cfg(test)]
+pub(super) fn kdf_chain(key: Secret<32>) -> (Secret<32>, Secret<32>) {
+    let mut chain = Chain::new(key);
+    let message_key = chain.next().unwrap();
+    (message_key, chain.key)
 }
 
 #[cfg(test)]

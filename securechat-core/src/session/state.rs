@@ -289,7 +289,7 @@ fn open_with(suite: Suite, key: &Secret<32>, message: &SessionMessage<'_>) -> Re
 }
 
 /// `k = HKDF-Expand(mk, label "message key" || salt, 32)`, for one message.
-fn salted(message_key: &Secret<32>, salt: &[u8; 16]) -> Secret<32> {
+pub(super) fn salted(message_key: &Secret<32>, salt: &[u8; 16]) -> Secret<32> {
     let mut key = Secret::<32>::zero();
     hkdf_expand(message_key.as_bytes(), &[Label::MESSAGE_KEY.bytes(), salt], key.as_mut_bytes());
     key

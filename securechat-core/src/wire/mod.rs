@@ -257,6 +257,14 @@ macro_rules! messages {
                 }
             }
 
+            /// The fields, by their names.
+            #[cfg(test)]
+            pub(super) fn fields(&self) -> serde_json::Value {
+                match self {
+                    $(Self::$variant(body) => serde_json::to_value(body).unwrap(),)*
+                }
+            }
+
             fn write(&self, id: u32) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
                 match self {
                     $(Self::$variant(body) => super::write(id, $kind, body),)*
@@ -277,3 +285,5 @@ use messages;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -22,7 +22,7 @@ fn item(size: usize) -> SendItem {
     SendItem { id: EnvelopeId([1; 16]), recipient: Recipient::Device(id()), transient: false, envelope: blob(size) }
 }
 
-fn requests() -> Vec<Request> {
+pub(super) fn requests() -> Vec<Request> {
     let signature = [9; 64];
     let code = OneTimeCode::new(123_456).unwrap();
     let blob_id = BlobId([5; 16]);
@@ -65,7 +65,7 @@ fn requests() -> Vec<Request> {
     ]
 }
 
-fn replies() -> Vec<Reply> {
+pub(super) fn replies() -> Vec<Reply> {
     let logged_in = LoggedIn {
         listed: true,
         epoch: Some(3),
@@ -105,7 +105,7 @@ fn replies() -> Vec<Reply> {
     ]
 }
 
-fn pushes() -> Vec<Push> {
+pub(super) fn pushes() -> Vec<Push> {
     vec![
         Push::Deliver(Deliver {
             id: EnvelopeId([1; 16]),
@@ -254,10 +254,11 @@ fn passwords_and_codes_have_bounds() {
     assert!(codec::decode::<OneTimeCode>(&codec::encode(&1_000_000_u32)).is_err());
 }
 
-/// `tests/vectors/wire.json`, computed with other tools from the tables of section 10 alone.
+/// `tests/vectors/independent/wire.json`, computed with other tools from the tables of section 10 alone.
 #[test]
 fn messages_are_as_the_tables_say() {
-    let vectors: serde_json::Value = serde_json::from_str(include_str!("../../tests/vectors/wire.json")).unwrap();
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/vectors/independent/wire.json")).unwrap();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let requests = requests().iter().map(|message| hex(&message.encode(8).unwrap())).collect::<Vec<_>>();
     let replies = replies().iter().map(|message| hex(&message.encode(8).unwrap())).collect::<Vec<_>>();

@@ -71,7 +71,18 @@ pub(in crate::crypto) fn crafted(
     message: &[u8; MESSAGE],
     change: impl Fn(&mut [u8]),
 ) -> Vec<u8> {
-    super::rust_crypto::rsa_raw(key, &tests::changed(message, key.ciphertext_len(), change)).unwrap()
+    crafted_with_seed(key, message, &[9; HASH], change)
+}
+
+/// The same with another seed.
+#[cfg(test)]
+pub(in crate::crypto) fn crafted_with_seed(
+    key: &crate::crypto::rsa::PublicKey,
+    message: &[u8; MESSAGE],
+    seed: &[u8; HASH],
+    change: impl Fn(&mut [u8]),
+) -> Vec<u8> {
+    super::rust_crypto::rsa_raw(key, &tests::changed_with_seed(message, seed, key.ciphertext_len(), change)).unwrap()
 }
 
 #[cfg(test)]
@@ -84,8 +95,17 @@ mod tests {
     }
 
     /// EM, changed before masking.
-    pub(super) fn changed(message: &[u8; 32], size: usize, change: impl Fn(&mut [u8])) -> Vec<u8> {
-        let mut encoded = encode(message, &[9; 32], size).to_vec();
+    fn changed(message: &[u8; 32], size: usize, change: impl Fn(&mut [u8])) -> Vec<u8> {
+        changed_with_seed(message, &[9; 32], size, change)
+    }
+
+    pub(super) fn changed_with_seed(
+        message: &[u8; 32],
+        seed: &[u8; 32],
+        size: usize,
+        change: impl Fn(&mut [u8]),
+    ) -> Vec<u8> {
+        let mut encoded = encode(message, seed, size).to_vec();
         let (_, seed, block) = split(&mut encoded).unwrap();
         mask(seed, block);
         mask(block, seed);

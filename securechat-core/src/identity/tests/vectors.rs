@@ -10,7 +10,7 @@ use crate::limits::DAY;
 use serde_json::Value;
 
 fn vectors() -> Value {
-    serde_json::from_str(include_str!("../../../tests/vectors/identity.json")).unwrap()
+    serde_json::from_str(include_str!("../../../tests/vectors/independent/identity.json")).unwrap()
 }
 
 fn hex(value: &Value) -> Vec<u8> {

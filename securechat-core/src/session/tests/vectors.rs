@@ -1,4 +1,4 @@
-//! A conversation computed with other tools from section 6 alone: `tests/vectors/session.json`.
+//! A conversation computed with other tools from section 6 alone: `tests/vectors/independent/session.json`.
 
 use super::*;
 use crate::codec::Reader;
@@ -44,7 +44,7 @@ fn array<const N: usize>(value: &Value) -> [u8; N] {
 
 #[test]
 fn a_conversation_computed_with_other_tools() {
-    let vectors: Value = serde_json::from_str(include_str!("../../../tests/vectors/session.json")).unwrap();
+    let vectors: Value = serde_json::from_str(include_str!("../../../tests/vectors/independent/session.json")).unwrap();
     for vector in vectors.as_array().unwrap() {
         let suite = Suite::from_id(u16::from_str_radix(vector["suite"].as_str().unwrap(), 16).unwrap()).unwrap();
         let identity = |name: &str| Identity::from_bytes(array(&vector[name]));
