@@ -20,7 +20,11 @@ fn shown(name: &str, value: Value) -> Value {
         Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_u64) => {
             hex(&items.iter().map(|item| item.as_u64().unwrap() as u8).collect::<Vec<_>>())
         }
-        Value::Array(items) => items.into_iter().map(|item| shown("item", item)).collect(),
+        // Of `lists` each is a `list`.
+        Value::Array(items) => {
+            let each = name.strip_suffix('s').unwrap_or(name);
+            items.into_iter().map(|item| shown(each, item)).collect()
+        }
         Value::Object(fields) => {
             fields.into_iter().map(|(name, value)| (name.clone(), shown(&name, value))).collect::<Map<_, _>>().into()
         }
