@@ -1,13 +1,12 @@
 """The securechat protocol, version 1, once more: an independent implementation to test against.
 
 Written from securechat-core/PROTOCOL.md alone, whose sections the headings below name, with the
-`cryptography` package and nothing of the project's own code. It speaks suites 0x0101 and 0x0102
-(X25519), 0x0201 and 0x0202 (RSA-wrapped): a link to a relay, identities, and sessions with the
-Double Ratchet. It leaves out the hybrid suites, groups, files and links between peers, and keeps
-nothing on a disk.
+`cryptography` package and nothing of the project's own code. This file has what everything else
+rests on: ciphers and key agreement, identities, the handshake, and the ratchet of a session, in
+suites 0x0101 and 0x0102 (X25519), 0x0201 and 0x0202 (RSA-wrapped). README.md has the rest.
 
 It is for reading and for tests, not for use: Python can neither erase keys nor promise constant
-time. structs.py has the byte layouts; talk.py connects to a relay and talks with its users.
+time, and nothing is kept on a disk.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import copy
 import hashlib
 import hmac
 import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -153,10 +151,28 @@ def rsa_secret(public: bytes, ciphertext: bytes, message: bytes) -> bytes:
     return hkdf(sha256(public + ciphertext), message, label("rsa-kem ss"), 32)
 
 
+def mgf1(seed: bytes, length: int) -> bytes:
+    blocks = (sha256(seed + i.to_bytes(4, "big")) for i in range(-(-length // 32)))
+    return b"".join(blocks)[:length]
+
+
+def xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
 def encapsulate(public: bytes, random: Random) -> tuple[bytes, bytes]:
-    """A ciphertext, and the secret that is in it."""
-    message = random(32)
-    ciphertext = rsa_public(public).encrypt(message, OAEP)
+    """A ciphertext, and the secret that is in it.
+
+    The library has OAEP, but no way to give it a seed: the vectors state all that is random.
+    """
+    numbers = rsa_public(public).public_numbers()
+    length = (numbers.n.bit_length() + 7) // 8
+    message, seed = random(32), random(32)
+    block = sha256(label("rsa-kem")) + bytes(length - 98) + b"\1" + message
+    masked = xor(block, mgf1(seed, len(block)))
+    padded = xor(seed, mgf1(masked, 32)) + masked
+    encrypted = pow(int.from_bytes(padded, "big"), numbers.e, numbers.n)
+    ciphertext = encrypted.to_bytes(length, "big")
     return ciphertext, rsa_secret(public, ciphertext, message)
 
 
@@ -226,11 +242,15 @@ def open_bundle(signed: bytes) -> Value:
     return bundle
 
 
-def check_time(bundle: Value, at: int, grace: int = 0) -> None:
-    """I4. A program with a person before it would ask about one that expired."""
+def check_life(bundle: Value, at: int) -> None:
+    """I4, of one that has not expired, or about which somebody is asked."""
     life = bundle.not_after - bundle.not_before
     require(0 <= life <= 90 * DAY, "a bundle lives for too long, or not at all")
     require(bundle.not_before <= at + DAY, "a bundle is not valid yet")
+
+
+def check_time(bundle: Value, at: int, grace: int = 0) -> None:
+    check_life(bundle, at)
     require(at <= bundle.not_after + grace, "a bundle has expired")
 
 
@@ -244,27 +264,38 @@ def open_prekey(signed: bytes, bundle: Value) -> Value:
     return prekey
 
 
-def open_list(signed: bytes, before: Value | None) -> Value:
-    """Takes the device list that follows another, or one of epoch 0 (I6)."""
+def read_list(signed: bytes) -> Value:
+    """Takes a device list apart, and checks what can be checked of it alone (I6)."""
     reader = Reader(signed)
     body, signatures = BODY.decode(reader), SIGNATURES.decode(reader)
     reader.end()
     devices: Value = DEVICE_LIST.read(body)
     devices.hash = sha256(body)
+    devices.signers = [one.identity for one in signatures]
     for one in signatures:
         check_signature(one.identity, one.signature, label("device list") + body)
-    signers, listed = {one.identity for one in signatures}, set(devices.identities)
-    require(len(signers) == len(signatures), "a device list is signed twice by somebody")
-    require(0 < len(listed) == len(devices.identities), "the devices of a list are wrong")
+    require(0 < len(set(devices.signers)) == len(devices.signers),
+            "the signers of a list are wrong")
+    require(0 < len(set(devices.identities)) == len(devices.identities),
+            "the devices of a list are wrong")
+    if devices.epoch == 0:
+        require(devices.before == bytes(32), "a first device list follows another")
+        require(len(devices.identities) == 1 and devices.signers == devices.identities,
+                "a first device list is not of one device")
+    return devices
+
+
+def open_list(signed: bytes, before: Value | None) -> Value:
+    """Takes the device list that follows another, or one of epoch 0 (I6)."""
+    devices = read_list(signed)
     if before is None:
-        require((devices.epoch, devices.before) == (0, bytes(32)), "a device list is no first one")
-        require(len(listed) == 1 and signers == listed, "a first device list has one device")
-    else:
-        require((devices.user, devices.epoch, devices.before)
-                == (before.user, before.epoch + 1, before.hash), "a device list does not follow")
-        old = set(before.identities)
-        require(signers & old and listed - old <= signers <= listed | old,
-                "a device list lacks a signature, or has one too many")
+        require(devices.epoch == 0, "a device list is no first one")
+        return devices
+    require((devices.user, devices.epoch, devices.before)
+            == (before.user, before.epoch + 1, before.hash), "a device list does not follow")
+    old, listed, signers = set(before.identities), set(devices.identities), set(devices.signers)
+    require(signers & old and listed - old <= signers <= listed | old,
+            "a device list lacks a signature, or has one too many")
     return devices
 
 
@@ -282,41 +313,56 @@ def safety_number(one: tuple[str, Sequence[bytes]], other: tuple[str, Sequence[b
     return "".join(sorted([half(*one), half(*other)]))
 
 
-class Device:
-    """The private keys of one device, and what it signs with them."""
+def login_claim(relay: bytes, user: str, identity: bytes, binding: bytes) -> bytes:
+    """What a device signs to log in on the link with this channel binding (10)."""
+    return label("login") + relay + blob().encode(user.encode()) + identity + binding
 
-    def __init__(self, user: str, suites: Sequence[int]) -> None:
-        self.user, self.suites = user, suites
-        self.signer = ed25519.Ed25519PrivateKey.generate()
+
+class Device:
+    """The private keys of one device, its bundle, and what it signs."""
+
+    def __init__(self, identity: bytes, x25519_private: bytes,
+                 rsa_private: rsa.RSAPrivateKey | None, bundle: bytes | None = None) -> None:
+        self.signer = ed25519.Ed25519PrivateKey.from_private_bytes(identity)
         self.identity = self.signer.public_key().public_bytes_raw()
-        self.x25519 = os.urandom(32)
+        self.x25519, self.rsa = x25519_private, rsa_private
+        self.prekeys: dict[int, bytes] = {}
+        self.one_time: set[int] = set()  # those that are gone when they have been used
+        if bundle:
+            self.bundle = open_bundle(bundle)
+
+    @classmethod
+    def generate(cls, user: str, suites: Sequence[int]) -> Device:
+        """A new device of a user. Of its prekeys the first is the last-resort prekey."""
         wants_rsa = any(suite >> 8 == RSA for suite in suites)
-        self.rsa = rsa.generate_private_key(65537, 2048) if wants_rsa else None
-        # The first is the last-resort prekey; the others are gone when they have been used.
-        self.prekeys = {number: os.urandom(32) for number in range(1, 5)}
-        self.bundle = open_bundle(self.sign("bundle", BUNDLE.encode(Value(
-            version=1, identity=self.identity, user=user, device=1, serial=1,
+        device = cls(os.urandom(32), os.urandom(32),
+                     rsa.generate_private_key(65537, 2048) if wants_rsa else None)
+        device.prekeys = {number: os.urandom(32) for number in range(1, 5)}
+        device.one_time = {2, 3, 4}
+        device.bundle = open_bundle(device.sign("bundle", BUNDLE.encode(Value(
+            version=1, identity=device.identity, user=user, device=1, serial=1,
             not_before=now() - HOUR, not_after=now() + 30 * DAY, suites=suites,
-            x25519=x25519_public(self.x25519), rsa=rsa_der(self.rsa) if self.rsa else None,
-            prekeys=[self.prekey(1)]))))
+            x25519=x25519_public(device.x25519), rsa=rsa_der(device.rsa) if device.rsa else None,
+            prekeys=[device.prekey(1)]))))
+        return device
 
     def prekey(self, number: int) -> Value:
-        return Value(kind=1, id=number, x25519=x25519_public(self.prekeys[number]), mlkem=b"")
+        return Value(kind=1, id=number, x25519=x25519_public(self.prekeys[number]), mlkem=None)
+
+    def one_time_prekeys(self) -> list[bytes]:
+        return [self.sign("prekey", ONE_TIME_PREKEY.encode(
+            Value(identity=self.identity, device=1, prekey=self.prekey(number))))
+            for number in sorted(self.one_time)]
 
     def sign(self, name: str, body: bytes) -> bytes:
         return BODY.encode(body) + self.signer.sign(label(name) + body)
 
     def first_list(self) -> bytes:
-        body = DEVICE_LIST.encode(Value(user=self.user, epoch=0, before=bytes(32),
+        body = DEVICE_LIST.encode(Value(user=self.bundle.user, epoch=0, before=bytes(32),
                                         identities=[self.identity]))
         signature = self.signer.sign(label("device list") + body)
         return BODY.encode(body) + SIGNATURES.encode([
             Value(identity=self.identity, signature=signature)])
-
-    def one_time_prekeys(self) -> list[bytes]:
-        return [self.sign("prekey", ONE_TIME_PREKEY.encode(
-            Value(identity=self.identity, device=1, prekey=self.prekey(number))))
-            for number in self.prekeys if number > 1]
 
 
 # --- 4: the handshake ----------------------------------------------------------------------------
@@ -341,22 +387,26 @@ def handshake_claim(identity: bytes, h: bytes) -> bytes:
     return label("handshake") + b"\0" + identity + h
 
 
+def protocol_name(use: str, suite: int) -> bytes:
+    group = "25519" if suite >> 8 == X25519 else "25519+RSAOAEP"
+    cipher = "AESGCM" if is_gcm(suite) else "AESCBCHMAC"
+    return f"Noise_{PATTERNS[use, suite >> 8][0]}_{group}_{cipher}_SHA256".encode()
+
+
 class Handshake:
     """One side of a handshake: Noise, revision 34, in one of our patterns."""
 
     def __init__(self, use: str, suite: int, initiator: bool, prologue: bytes,
                  device: Device | None, *, e: bytes = b"", remote_e: bytes = b"",
                  remote: Value | None = None, random: Random = os.urandom) -> None:
-        pattern, known, messages = PATTERNS[use, suite >> 8]
+        _, known, messages = PATTERNS[use, suite >> 8]
         self.suite, self.initiator, self.random = suite, initiator, random
         # The initiator of a link to a relay has no device here, and no token that needs one.
         self.device = cast(Device, device)
         self.e, self.remote_e, self.remote_s, self.signer = e, remote_e, b"", b""
         self.remote_rsa: bytes = remote.rsa if remote else b""
         self.messages = [message.split() for message in messages]
-        group = "25519" if suite >> 8 == X25519 else "25519+RSAOAEP"
-        cipher = "AESGCM" if is_gcm(suite) else "AESCBCHMAC"
-        name = f"Noise_{pattern}_{group}_{cipher}_SHA256".encode()
+        name = protocol_name(use, suite)
         self.h = name.ljust(32, b"\0") if len(name) <= 32 else sha256(name)
         self.ck, self.k, self.n = self.h, b"", 0
         self.mix_hash(prologue)
@@ -456,125 +506,6 @@ class Handshake:
         return (both[:32], both[32:]) if self.initiator else (both[32:], both[:32])
 
 
-# --- 3, 4.1 and 4.3: a link to a relay -----------------------------------------------------------
-
-def framed(frame: bytes) -> bytes:
-    return len(frame).to_bytes(4, "big") + frame
-
-
-def offer(suites: Sequence[int], chosen: int, purpose: int = 0) -> bytes:
-    """What stands before the first Noise message."""
-    numbers = b"".join(suite.to_bytes(2, "big") for suite in suites)
-    return b"SCHT" + bytes([1, len(suites)]) + numbers + bytes([chosen, purpose])
-
-
-class Records:
-    """One direction of a link."""
-
-    def __init__(self, suite: int, key: bytes) -> None:
-        self.suite, self.key, self.n = suite, key, 0
-
-    def prepare(self) -> None:
-        require(self.n < 2**48, "a link has carried all that it may")
-        if self.n and self.n % 2**20 == 0:
-            self.key = rekey(self.suite, self.key)
-
-    def seal(self, kind: int, data: bytes) -> bytes:
-        self.prepare()
-        record = seal(self.suite, self.key, self.n, b"", bytes([kind]) + data)
-        self.n += 1
-        return record
-
-    def open(self, record: bytes) -> tuple[int, bytes]:
-        self.prepare()
-        plaintext = unseal(self.suite, self.key, self.n, b"", record)
-        require(plaintext, "a record has no type")
-        self.n += 1
-        return plaintext[0], plaintext[1:]
-
-
-READY, DATA, CLOSE = 0, 1, 2
-
-
-class Link:
-    """A link to the relay at `host:port#fingerprint`, open and checked."""
-
-    def __init__(self, address: str, suites: Sequence[int]) -> None:
-        place, _, expected = address.partition("#")
-        host, _, port = place.rpartition(":")
-        self.socket = socket.create_connection((host.strip("[]"), int(port)), timeout=30)
-        self.longest = 8192
-        try:
-            self.open(suites, expected)
-        except Exception:
-            self.socket.close()
-            raise
-
-    def open(self, suites: Sequence[int], expected: str) -> None:
-        handshake, payload = self.negotiate(suites)
-        self.relay = handshake.bind(payload)
-        check_time(self.relay, now())
-        require(fingerprint(self.relay.identity).hex() == expected,
-                "the relay has another fingerprint")
-        if handshake.messages:
-            self.send_frame(handshake.write())
-        self.suite, self.binding = handshake.suite, handshake.h
-        self.outgoing, self.incoming = (Records(self.suite, key) for key in handshake.split())
-        self.send_frame(self.outgoing.seal(READY, b""))
-        require(self.incoming.open(self.receive_frame()) == (READY, b""), "the relay is not ready")
-
-    def negotiate(self, suites: Sequence[int]) -> tuple[Handshake, bytes]:
-        """Offers the first suite, then the one that the relay wants if that is another."""
-        chosen, before = 0, b""
-        while True:
-            header = offer(suites, chosen)
-            prologue = label("link") + before + header
-            handshake = Handshake("relay", suites[chosen], True, prologue, None)
-            frame = header + handshake.write()
-            self.send_frame(frame)
-            answer = self.receive_frame()
-            if answer[0] == 1:
-                return handshake, handshake.read(answer[1:])
-            require(answer[0] == 2 and len(answer) == 3 and not before, "the relay refuses")
-            wanted = int.from_bytes(answer[1:], "big")
-            require(wanted in suites and wanted != suites[chosen], "the relay wants no such suite")
-            chosen, before = suites.index(wanted), framed(frame) + framed(answer)
-
-    def send_frame(self, frame: bytes) -> None:
-        self.socket.sendall(framed(frame))
-
-    def receive_frame(self) -> bytes:
-        length = int.from_bytes(self.receive_bytes(4), "big")
-        require(0 < length <= self.longest, "a frame is empty or too long")
-        return self.receive_bytes(length)
-
-    def receive_bytes(self, length: int) -> bytes:
-        data = b""
-        while len(data) < length:
-            more = self.socket.recv(length - len(data))
-            require(more, "the link was cut off")
-            data += more
-        return data
-
-    def send(self, data: bytes) -> None:
-        self.send_frame(self.outgoing.seal(DATA, data))
-
-    def receive(self) -> bytes:
-        kind, data = self.incoming.open(self.receive_frame())
-        if kind == CLOSE and len(data) == 1:
-            self.send_frame(self.outgoing.seal(CLOSE, b"\0"))
-            raise Refused(f"the relay closed the link with code {data[0]}")
-        require(kind == DATA, "a record stands where it must not")
-        return data
-
-    def close(self) -> None:
-        """Ends the link in order; what is still on its way here is passed over."""
-        self.send_frame(self.outgoing.seal(CLOSE, b"\0"))
-        while self.incoming.open(self.receive_frame())[0] != CLOSE:
-            pass
-        self.socket.close()
-
-
 # --- 6: sessions ---------------------------------------------------------------------------------
 
 def session_prologue(suite: int, responder: bytes, prekey: int, order: int) -> bytes:
@@ -596,19 +527,43 @@ def unpad(padded: bytes) -> bytes:
     return stripped[:-1]
 
 
+def session_roots(handshake: Handshake, initiator: bytes, responder: bytes) -> bytes:
+    """RK, CK and SID."""
+    return hkdf(handshake.h, handshake.ck, label("session root") + initiator + responder, 80)
+
+
+def root_step(root: bytes, agreed: bytes) -> tuple[bytes, bytes]:
+    both = hkdf(root, agreed, label("ratchet"), 64)
+    return both[:32], both[32:]
+
+
+def chain_step(chain: bytes) -> tuple[bytes, bytes]:
+    """The message key, and the chain after it."""
+    return hmac_sha256(chain, b"\1"), hmac_sha256(chain, b"\2")
+
+
+def message_key(key: bytes, salt: bytes) -> bytes:
+    return expand(key, label("message key") + salt, 32)
+
+
 class Session:
     """One side of a session: the Double Ratchet, from what a handshake left on."""
 
-    def __init__(self, suite: int, order: int, ck: bytes, h: bytes, initiator: bytes,
-                 responder: bytes, random: Random = os.urandom) -> None:
-        keys = hkdf(h, ck, label("session root") + initiator + responder, 80)
-        self.suite, self.order, self.random = suite, order, random
-        self.root, self.first_chain, self.id = keys[:32], keys[32:64], keys[64:]
+    def __init__(self, handshake: Handshake, order: int, initiator: bytes, responder: bytes,
+                 random: Random = os.urandom) -> None:
+        roots = session_roots(handshake, initiator, responder)
+        self.handshake, self.suite = handshake, handshake.suite
+        self.order, self.random = order, random
+        self.root, self.first_chain, self.id = roots[:32], roots[32:64], roots[64:]
         self.opening = b""  # stands before every message until an answer opened
         self.own = self.remote = self.sending = self.receiving = b""
         self.sent = self.received = self.previous = 0
-        self.skipped: dict[tuple[bytes, int], bytes] = {}
+        # By ratchet key and number: keys of messages that did not come yet with the time, and
+        # beginnings of the hashes of messages that did.
+        self.skipped: dict[tuple[bytes, int], tuple[bytes, int]] = {}
         self.opened: dict[tuple[bytes, int], bytes] = {}
+        self.turned = False  # both sides are known to have opened messages of the other
+        self.superseded: int | None = None  # when
 
     def begin(self, opening: bytes) -> None:
         """As the initiator."""
@@ -619,44 +574,41 @@ class Session:
         dh(bytes(32), remote)  # fails for a key that every other agrees with to zeros
         self.remote, self.receiving = remote, self.first_chain
 
-    def ratchet(self) -> bytes:
-        both = hkdf(self.root, dh(self.own, self.remote), label("ratchet"), 64)
-        self.root = both[:32]
-        return both[32:]
-
     def seal(self, content: bytes) -> bytes:
         """An envelope with this content."""
         if not self.own:
             self.own, self.previous, self.sent = self.random(32), self.sent, 0
-            self.sending = self.ratchet()
+            self.root, self.sending = root_step(self.root, dh(self.own, self.remote))
         require(self.sent < 2**32 - 1, "a chain has carried all that it may")
-        key, self.sending = hmac_sha256(self.sending, b"\1"), hmac_sha256(self.sending, b"\2")
-        header = MESSAGE.encode(Value(session=self.id, key=x25519_public(self.own),
-                                      previous=self.previous, number=self.sent,
-                                      salt=self.random(16)))
+        key, self.sending = chain_step(self.sending)
+        at = Value(session=self.id, key=x25519_public(self.own), previous=self.previous,
+                   number=self.sent, salt=self.random(16))
+        header = MESSAGE.encode(at)
         self.sent += 1
-        sealed = seal(self.suite, message_key(key, header), 0, label("message ad") + header,
+        sealed = seal(self.suite, message_key(key, at.salt), 0, label("message ad") + header,
                       pad(content))
         return (b"\1" + self.opening if self.opening else b"\2") + header + sealed
 
-    def open(self, message: bytes) -> bytes:
+    def open(self, message: bytes, time: int) -> bytes:
         """The content of a session message. One that fails changes nothing (S2)."""
         trial = copy.copy(self)
         trial.skipped, trial.opened = dict(self.skipped), dict(self.opened)
-        content = trial.open_and_change(message)
+        content = trial.open_and_change(message, time)
         self.__dict__.update(trial.__dict__)
         return content
 
-    def open_and_change(self, message: bytes) -> bytes:
+    def open_and_change(self, message: bytes, time: int) -> bytes:
         reader = Reader(message)
         at = MESSAGE.decode(reader)
         header, place, digest = message[:72], (at.key, at.number), sha256(message)[:16]
         require(at.session == self.id, "a message is of another session")
         if place in self.opened:
             raise Refused("replay" if self.opened[place] == digest else "fork")
+        self.skipped = {one: (key, since) for one, (key, since) in self.skipped.items()
+                        if time - since < 30 * DAY}
         if place not in self.skipped:
-            self.advance(at)
-        key = message_key(self.skipped.pop(place), header)
+            self.advance(at, time)
+        key = message_key(self.skipped.pop(place)[0], at.salt)
         content = unpad(unseal(self.suite, key, 0, label("message ad") + header, reader.data))
         self.opening = b""
         self.opened[place] = digest
@@ -664,7 +616,7 @@ class Session:
             del self.opened[next(iter(self.opened))]
         return content
 
-    def advance(self, at: Value) -> None:
+    def advance(self, at: Value, time: int) -> None:
         """Moves the receiving chain past a message and keeps the keys on the way (S3)."""
         require(at.number < 2**32 - 1, "a chain has carried all that it may")
         if at.key == self.remote:
@@ -674,19 +626,16 @@ class Session:
             require(self.own, "a ratchet key came before an answer to the one before")
             missing = max(at.previous - self.received, 0) if self.receiving else 0
             require(missing + at.number <= 2000, "too many messages are missing")
-            self.skip(self.received + missing)
+            self.skip(self.received + missing, time)
             self.remote, self.received = at.key, 0
-            self.receiving, self.own = self.ratchet(), b""
-        self.skip(at.number + 1)
+            self.root, self.receiving = root_step(self.root, dh(self.own, at.key))
+            self.own, self.turned = b"", True
+        self.skip(at.number + 1, time)
 
-    def skip(self, until: int) -> None:
+    def skip(self, until: int, time: int) -> None:
         while self.received < until:
-            self.skipped[self.remote, self.received] = hmac_sha256(self.receiving, b"\1")
-            self.receiving = hmac_sha256(self.receiving, b"\2")
+            key, self.receiving = chain_step(self.receiving)
+            self.skipped[self.remote, self.received] = key, time
             self.received += 1
         while len(self.skipped) > 4001:  # the message's own key among them
             del self.skipped[next(iter(self.skipped))]
-
-
-def message_key(key: bytes, header: bytes) -> bytes:
-    return expand(key, label("message key") + header[-16:], 32)

@@ -54,14 +54,10 @@ class Field(NamedTuple):
         return value
 
 
-def uint(length: int, below: int = 2**64) -> Field:
+def uint(length: int) -> Field:
     """A number of so many bytes, big-endian."""
-    def decode(reader: Reader) -> int:
-        value = int.from_bytes(reader.take(length), "big")
-        require(value < below, "a number is out of bounds")
-        return value
-
-    return Field(lambda value: value.to_bytes(length, "big"), decode)
+    return Field(lambda value: value.to_bytes(length, "big"),
+                 lambda reader: int.from_bytes(reader.take(length), "big"))
 
 
 def varint(bits: int, below: int = 2**64) -> Field:
@@ -99,7 +95,7 @@ def blob(longest: int = 65_535, size: Field = varint(32), shortest: int = 0) -> 
 def text(longest: int, shape: str = r"(?s:.*)", shortest: int = 0) -> Field:
     def decode(reader: Reader) -> str:
         try:
-            value = blob(longest, shortest=shortest).decode(reader).decode()
+            value = str(blob(longest, shortest=shortest).decode(reader), "utf-8")
         except UnicodeDecodeError:
             raise Refused("a text is not UTF-8") from None
         require(re.fullmatch(shape, value), "a text is not of its shape")
@@ -130,8 +126,26 @@ def struct(**fields: Field) -> Field:
         lambda reader: Value(**{name: f.decode(reader) for name, f in fields.items()}))
 
 
+def only(field: Field) -> Field:
+    """The first of several things that may stand here, and so far the only one: 0 and it."""
+    return Field(lambda value: b"\0" + field.encode(value),
+                 lambda reader: (one_of(0).decode(reader), field.decode(reader))[1])
+
+
+def one_of(*values: int) -> Field:
+    """A byte that has one of these values."""
+    def decode(reader: Reader) -> int:
+        value = reader.take(1)[0]
+        require(value in values, "a byte has a value that means nothing")
+        return value
+
+    return Field(lambda value: bytes([value]), decode)
+
+
 U8, U16, U32, U64 = uint(1), varint(16), varint(32), varint(64)
-FLAG = uint(1, below=2)
+BIT = one_of(0, 1)
+FLAG = Field(BIT.encode, lambda reader: BIT.decode(reader) == 1)
+NO_BYTES = Field(lambda _: b"", lambda _: None)
 KEY, SIGNATURE, ID = fixed(32), fixed(64), fixed(16)
 NAME_SHAPE = "[a-z0-9][a-z0-9._-]{0,31}"
 NAME = text(32, NAME_SHAPE)
@@ -139,15 +153,22 @@ NAME = text(32, NAME_SHAPE)
 
 # --- 5: identities -------------------------------------------------------------------------------
 
+def prekey(mlkem: Field) -> Field:
+    """A prekey, with an ML-KEM-768 key behind it or with none."""
+    return struct(id=U32, x25519=KEY, mlkem=mlkem)
+
+
 def read_prekey(reader: Reader) -> Value:
-    prekey = X25519_PREKEY.decode(reader)
-    require(prekey.kind in (1, 2), "a prekey is of no known kind")
-    prekey.mlkem = reader.take(1184) if prekey.kind == 2 else b""
-    return prekey
+    kind = U8.decode(reader)
+    require(kind in PREKEY_KINDS, "a prekey is of no known kind")
+    value: Value = PREKEY_KINDS[kind].decode(reader)
+    value.kind = kind
+    return value
 
 
-X25519_PREKEY = struct(kind=U8, id=U32, x25519=KEY)
-PREKEY = Field(lambda prekey: X25519_PREKEY.encode(prekey) + prekey.mlkem, read_prekey)
+PREKEY_KINDS = {1: prekey(NO_BYTES), 2: prekey(fixed(1184))}
+PREKEY = Field(lambda value: U8.encode(value.kind) + PREKEY_KINDS[value.kind].encode(value),
+               read_prekey)
 BUNDLE = struct(version=U8, identity=KEY, user=text(32, f"|{NAME_SHAPE}"), device=U32, serial=U64,
                 not_before=U64, not_after=U64, suites=several(U16, 16), x25519=KEY,
                 rsa=optional(blob(526)), prekeys=several(PREKEY, 2))
@@ -163,33 +184,44 @@ SIGNATURES = several(struct(identity=KEY, signature=SIGNATURE), 17, uint(1))
 MESSAGE = struct(session=ID, key=KEY, previous=uint(4), number=uint(4), salt=ID)
 OPENING = struct(suite=uint(2), prekey=uint(4), order=uint(4), handshake=blob(size=uint(2)))
 CONTENT = struct(id=ID, sent_at=uint(8), expiry=uint(4), kind=uint(2), body=blob(size=uint(2)))
-TEXT, RECEIPT, LISTS = 1, 5, 14
+TEXT, RECEIPT, SENT, LISTS = 1, 5, 7, 14
+TO_USER, CIPHER = only(NAME), one_of(1, 2)
 BODIES = {
     TEXT: struct(text=text(16_384)),
     2: struct(message=ID, text=text(16_384)),
     3: struct(message=ID),
-    4: struct(message=ID, reaction=text(64), taken_back=FLAG),
+    4: struct(message=ID, reaction=text(64), removed=FLAG),
     RECEIPT: struct(read=FLAG, messages=several(ID, 256)),
-    6: struct(typing=FLAG),
-    7: struct(kind=uint(1, below=1), user=NAME, content=blob(55_000)),
+    6: struct(active=FLAG),
+    SENT: struct(to=TO_USER, content=blob(55_000)),
     8: struct(name=text(128)),
-    9: struct(file=ID, key=KEY, cipher=U8, size=U64, name=text(1024), media_type=text(255)),
+    9: struct(file=ID, key=KEY, cipher=CIPHER, size=U64, name=text(1024), media_type=text(255)),
     10: struct(file=ID, root=KEY),
     13: struct(envelope=ID),
-    LISTS: struct(own=blob(), yours=KEY),
+    LISTS: struct(list=blob(), yours=KEY),
 }
+
+
+def open_content(data: bytes) -> Value:
+    """A content, with the fields of its body if its kind is known."""
+    content: Value = CONTENT.read(data)
+    require(len(data) <= (55_295 if content.kind == SENT else 55_000), "a content is too long")
+    if content.kind in BODIES:
+        content.body = BODIES[content.kind].decode(Reader(content.body))
+    return content
 
 
 # --- 10: requests, replies and pushes ------------------------------------------------------------
 
 PACKET = struct(id=uint(4), kind=uint(2), body=blob(65_478, uint(2)))
-NOTHING, BYTES, CODE = struct(), struct(bytes=blob()), varint(32, below=1_000_000)
+NOTHING, CODE = struct(), varint(32, below=1_000_000)
+A_BUNDLE, A_LIST = struct(bundle=blob()), struct(list=blob())
 PASSWORD, AFTER = text(256, shortest=1), text(32)
-STOCK = several(struct(kind=U8, left=U32, highest=U32))
+STOCK = struct(kinds=several(struct(kind=U8, left=U32, highest=U32)))
 LOGGED_IN = struct(listed=FLAG, epoch=optional(U64), serial=U64, stock=STOCK)
-PRESENCE = uint(1, below=3)
+PRESENCE, OUTCOME = one_of(0, 1, 2), one_of(0, 1, 2)
 PRESENCES = several(struct(user=NAME, presence=PRESENCE), 512)
-ENVELOPE = struct(id=ID, kind=uint(1, below=1), recipient=KEY, transient=FLAG, envelope=blob())
+ENVELOPE = struct(id=ID, recipient=only(KEY), transient=FLAG, envelope=blob())
 KEYS = struct(identity=KEY, bundle=blob(), prekey=optional(blob()))
 
 PING, ENTER, REGISTER, PUBLISH_PREKEYS = 0x01, 0x02, 0x03, 0x21
@@ -205,22 +237,22 @@ REQUESTS = {  # what is asked, and what is answered
     0x10: (struct(old=PASSWORD, new=PASSWORD), NOTHING),
     0x11: (struct(password=PASSWORD, code=optional(CODE)), struct(secret=fixed(20))),
     0x12: (struct(code=CODE), NOTHING),
-    0x20: (BYTES, NOTHING),
+    0x20: (A_BUNDLE, NOTHING),
     PUBLISH_PREKEYS: (struct(replace=FLAG, prekeys=several(blob(), 40)), STOCK),
-    0x22: (BYTES, NOTHING),
-    0x23: (BYTES, NOTHING),
-    FETCH_LISTS: (struct(user=NAME, first=U64),
+    0x22: (A_LIST, NOTHING),
+    0x23: (A_LIST, NOTHING),
+    FETCH_LISTS: (struct(user=NAME, from_=U64),
                   struct(epoch=U64, lists=several(blob(), 16), next=U64)),
-    FETCH_KEYS: (struct(user=NAME, devices=several(KEY, 8), kind=U8),
+    FETCH_KEYS: (struct(user=NAME, devices=several(KEY, 8), prekey_kind=U8),
                  struct(epoch=U64, devices=several(KEYS))),
-    0x30: (struct(after=AFTER), struct(users=PRESENCES, next=AFTER)),
+    0x30: (struct(from_=AFTER), struct(users=PRESENCES, next=AFTER)),
     0x31: (struct(presence=PRESENCE, watch=FLAG), NOTHING),
     SEND: (struct(items=several(ENVELOPE, 32)),
-           struct(results=several(struct(outcome=uint(1, below=3), epoch=U64), 32))),
+           struct(results=several(struct(outcome=OUTCOME, epoch=U64), 32))),
     ACKNOWLEDGE: (struct(envelopes=several(struct(sender=KEY, id=ID), 256)), NOTHING),
     0x50: (struct(id=ID, size=U64), NOTHING),
     0x51: (struct(id=ID, index=U32, chunk=blob()), NOTHING),
-    0x52: (struct(id=ID, first=U32),
+    0x52: (struct(id=ID, from_=U32),
            struct(ranges=several(struct(start=U32, count=U32), 4096), next=U32)),
     0x53: (struct(id=ID, index=U32), struct(chunk=blob())),
     0x54: (struct(id=ID), NOTHING),
@@ -230,9 +262,29 @@ REFUSAL = struct(code=U16, retry_after=U32)
 DELIVER = 0x4001
 PUSHES = {
     DELIVER: struct(id=ID, sender=KEY, user=NAME, sent_at=U64, transient=FLAG, envelope=blob()),
-    0x4002: PRESENCES,
-    0x4003: NOTHING,
-    0x4004: BYTES,
+    0x4002: struct(changes=PRESENCES),
+    0x4004: A_LIST,
     0x4005: struct(kind=U8, left=U32),
     0x4006: struct(code=U16, epoch=U64),
 }
+
+
+def packet_class(kind: int) -> tuple[str, Field | None]:
+    """What a message of this kind is, and its fields if the kind is known."""
+    if kind == REFUSED:
+        return "refusal", REFUSAL
+    if kind < 0x4000:
+        return "request", REQUESTS.get(kind, (None, None))[0]
+    if kind < 0x8000:
+        return "push", PUSHES.get(kind)
+    return "reply", REQUESTS.get(kind - 0x8000, (None, None))[1]
+
+
+def open_packet(data: bytes) -> Value:
+    """A message on a link; its fields are None if its kind is not known."""
+    packet: Value = PACKET.read(data)
+    packet.name, field = packet_class(packet.kind)
+    require(packet.kind & 0x7FFF, "a message is of no kind")
+    require((packet.id == 0) == (packet.name == "push"), "a message has a wrong id")
+    packet.fields = field.decode(Reader(packet.body)) if field else None
+    return packet

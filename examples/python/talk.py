@@ -15,36 +15,97 @@ import argparse
 import os
 import secrets
 import select
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from reference import (DAY, SUITES, Device, Handshake, Link, Session, check_time, fingerprint,
-                       label, now, open_bundle, open_list, open_prekey, safety_number,
-                       session_prologue, sha256)
+from link import Link, open_address
+from reference import (SUITES, Device, fingerprint, login_claim, now, open_bundle, open_list,
+                       safety_number, sha256)
+from sessions import Sessions
 from structs import (ACKNOWLEDGE, BODIES, BODY, CONTENT, DELIVER, FETCH_KEYS, FETCH_LISTS, LISTS,
-                     MESSAGE, NAME, OPENING, PACKET, PUBLISH_PREKEYS, PUSHES, RECEIPT, REFUSAL,
-                     REFUSED, REGISTER, REQUESTS, SEND, TEXT, Reader, Refused, Value, require)
+                     PACKET, PUBLISH_PREKEYS, RECEIPT, REFUSED, REGISTER, REQUESTS, SEND, TEXT,
+                     Reader, Refused, Value, open_content, open_packet, require)
+
+
+class Connection:
+    """A link over a socket to the relay at `host:port#fingerprint`."""
+
+    def __init__(self, address: str, suites: Sequence[int]) -> None:
+        host, port, pin = open_address(address)
+        require(pin, "give the fingerprint of the relay after a #")
+        self.link = Link("relay", True, suites, pin=pin)
+        self.waiting: list[bytes] = []
+        self.relay = self.binding = b""
+        self.suite, self.closing = 0, False
+        self.socket = socket.create_connection((host, port), timeout=60)
+        try:
+            self.flush()
+            while not self.link.is_open:
+                self.pump()
+        except Exception:
+            self.socket.close()
+            raise
+
+    def flush(self) -> None:
+        output, self.link.output = self.link.output, b""
+        self.socket.sendall(output)
+
+    def pump(self) -> None:
+        """Waits for bytes, and for what the link makes of them."""
+        data = self.socket.recv(65_536)
+        self.link.receive(data) if data else self.link.end()
+        self.flush()
+        events, self.link.events = self.link.events, []
+        for name, content in events:
+            if name == "open":
+                self.suite, self.binding, self.relay = content
+            elif name == "data":
+                self.waiting.append(content)
+            elif name == "verify":
+                raise Refused("the relay has another fingerprint, or its bundle has expired")
+            elif name == "closed" and not self.closing:
+                raise Refused(f"the relay closed the link with code {content}")
+
+    def send(self, data: bytes) -> None:
+        self.link.send(data)
+        self.flush()
+
+    def receive(self) -> bytes:
+        while not self.waiting:
+            self.pump()
+        return self.waiting.pop(0)
+
+    def close(self) -> None:
+        """Ends the link in order; what is still on its way here is passed over."""
+        self.closing = True
+        self.link.close()
+        self.flush()
+        while not self.link.remote_closed:
+            self.pump()
+        self.socket.close()
 
 
 class Chat:
     """A new user at a relay, with one device."""
 
     def __init__(self, address: str, user: str, suites: Sequence[int]) -> None:
-        self.user, self.device, self.link = user, Device(user, suites), Link(address, SUITES)
+        self.user, self.device = user, Device.generate(user, suites)
+        self.connection = Connection(address, SUITES)
         self.requests = 0
         self.pushes: list[Value] = []
         self.lists: dict[str, Value] = {}  # the newest device list of each user
-        self.sessions: dict[bytes, list[Session]] = {}  # by the other device's identity
+        self.sessions = Sessions(self.device, suites)
         self.unconfirmed: set[bytes] = set()  # texts that the other does not have yet
         self.told: dict[str, bytes] = {}  # the device list that each user knows to be known here
         self.own_list = self.device.first_list()
-        claim = (label("login") + self.link.relay.identity + NAME.encode(user)
-                 + self.device.identity + self.link.binding)
+        claim = login_claim(self.connection.relay, user, self.device.identity,
+                            self.connection.binding)
         self.request(REGISTER, user=user, password=secrets.token_hex(16), list=self.own_list,
                      bundle=self.device.bundle.signed, signature=self.device.signer.sign(claim))
-        self.link.longest = 65_535
-        self.request(PUBLISH_PREKEYS, replace=0, prekeys=self.device.one_time_prekeys())
+        self.connection.link.admit()
+        self.request(PUBLISH_PREKEYS, replace=False, prekeys=self.device.one_time_prekeys())
 
     # What goes over the link (section 10).
 
@@ -52,22 +113,21 @@ class Chat:
         """The reply to a request. Pushes that come before it wait for `chat`."""
         self.requests += 1
         body = REQUESTS[kind][0].encode(Value(**fields))
-        self.link.send(PACKET.encode(Value(id=self.requests, kind=kind, body=body)))
-        while (packet := PACKET.read(self.link.receive())).id == 0:
+        self.connection.send(PACKET.encode(Value(id=self.requests, kind=kind, body=body)))
+        while (packet := open_packet(self.connection.receive())).name == "push":
             self.pushes.append(packet)
         require(packet.id == self.requests, "the relay answers what was not asked")
         if packet.kind == REFUSED:
-            code = REFUSAL.decode(Reader(packet.body)).code
-            raise Refused(f"the relay refuses request {kind:#06x} with code {code}")
+            raise Refused(f"the relay refuses request {kind:#06x}: code {packet.fields.code}")
         require(packet.kind == kind + 0x8000, "the relay answers something else")
-        return REQUESTS[kind][1].decode(Reader(packet.body))
+        return packet.fields
 
     def fetch_list(self, user: str) -> Value:
         """The user's newest device list, which follows from the one known here (I6, I9)."""
         newest = self.lists.get(user)
         while True:
             first = newest.epoch + 1 if newest else 0
-            reply = self.request(FETCH_LISTS, user=user, first=first)
+            reply = self.request(FETCH_LISTS, user=user, from_=first)
             for signed in reply.lists:
                 newest = open_list(signed, newest)
             if not reply.next:
@@ -77,75 +137,24 @@ class Chat:
         self.lists[user] = newest
         return newest
 
-    def fetch_keys(self, user: str, identity: bytes) -> tuple[Value, Value]:
-        """The bundle of a device, and the prekey to open a session with (I3 to I5, I7)."""
-        devices = self.request(FETCH_KEYS, user=user, devices=[identity], kind=1).devices
+    def open_session(self, user: str, identity: bytes) -> None:
+        """Opens a session with the keys that the relay has of a device (I7)."""
+        devices = self.request(FETCH_KEYS, user=user, devices=[identity], prekey_kind=1).devices
         require([device.identity for device in devices] == [identity], "the relay lacks the keys")
         bundle = open_bundle(devices[0].bundle)
-        check_time(bundle, now())
         require((bundle.user, bundle.identity) == (user, identity), "a bundle is somebody else's")
-        prekeys = [prekey for prekey in bundle.prekeys if prekey.kind == 1]
-        if devices[0].prekey is not None:
-            prekeys.insert(0, open_prekey(devices[0].prekey, bundle))
-        require(prekeys and prekeys[0].kind == 1, "there is no prekey to use")
-        return bundle, prekeys[0]
+        self.sessions.open_to(bundle, devices[0].prekey)
 
-    # Sessions (section 6).
+    def is_listed(self, bundle: Value) -> bool:
+        return bundle.identity in self.fetch_list(bundle.user).identities
 
-    def open_session(self, user: str, identity: bytes) -> Session:
-        bundle, prekey = self.fetch_keys(user, identity)
-        common = [suite for suite in self.device.suites if suite in bundle.suites]
-        require(common, "there is no suite in common")
-        suite, order = common[0], 1 + self.highest_order(identity)
-        prologue = session_prologue(suite, identity, prekey.id, order)
-        handshake = Handshake("session", suite, True, prologue, self.device,
-                              remote_e=prekey.x25519, remote=bundle)
-        message = handshake.write(self.device.bundle.signed)
-        session = Session(suite, order, handshake.ck, handshake.h, self.device.identity, identity)
-        session.begin(OPENING.encode(
-            Value(suite=suite, prekey=prekey.id, order=order, handshake=message)))
-        self.sessions.setdefault(identity, []).append(session)
-        return session
-
-    def answer_session(self, opening: Value, message: bytes) -> tuple[str, bytes]:
-        """The user who opens a session, and the content of the first message in it (S5)."""
-        suite, number, order = opening.suite, opening.prekey, opening.order
-        require(suite in self.device.suites, "a session is in another suite")
-        require(number in self.device.prekeys, "a prekey is unknown or used up")
-        prologue = session_prologue(suite, self.device.identity, number, order)
-        handshake = Handshake("session", suite, False, prologue, self.device,
-                              e=self.device.prekeys[number])
-        bundle = handshake.bind(handshake.read(opening.handshake))
-        identity = bundle.identity
-        check_time(bundle, now(), grace=30 * DAY)
-        require(bundle.user and bundle.prekeys, "a bundle is not for sessions")
-        require(identity in self.fetch_list(bundle.user).identities, "a device is not listed")
-        require(order <= self.highest_order(identity) + 100_000, "an order is too high")
-        session = Session(suite, order, handshake.ck, handshake.h, identity, self.device.identity)
-        session.answer(MESSAGE.decode(Reader(message)).key)
-        content = session.open(message)
-        self.sessions.setdefault(identity, []).append(session)
-        if number > 1:
-            del self.device.prekeys[number]
-        return bundle.user, content
-
-    def highest_order(self, identity: bytes) -> int:
-        return max((session.order for session in self.sessions.get(identity, [])), default=0)
-
-    def open_envelope(self, envelope: bytes) -> tuple[str, bytes]:
+    def open_envelope(self, envelope: bytes) -> tuple[str, Value]:
         """Whose device sealed it, and the content."""
-        reader = Reader(envelope)
-        kind = reader.take(1)
-        require(kind in (b"\1", b"\2"), "an envelope is of an unknown kind")
-        opening = OPENING.decode(reader) if kind == b"\1" else None
+        opened = self.sessions.open(envelope, self.is_listed)
         for user, devices in self.lists.items():
-            for identity in devices.identities:
-                for session in self.sessions.get(identity, []):
-                    if session.id == reader.data[:16]:
-                        return user, session.open(reader.data)
-        if opening is None:
-            raise Refused("a message is of an unknown session")
-        return self.answer_session(opening, reader.data)
+            if opened.sender in devices.identities:
+                return user, open_content(opened.content)
+        raise Refused("a device is in no list any more")
 
     def send(self, user: str, kind: int, **body: Any) -> None:
         """Sends a content to every device of a user, and to those that come to light then (L3)."""
@@ -157,13 +166,12 @@ class Chat:
         done: set[bytes] = set()
         while missing := [one for one in devices.identities if one not in done]:
             for identity in missing:
-                # The newest session in which a message opened, else the newest.
-                known = sorted(self.sessions.get(identity, []),
-                               key=lambda one: (bool(one.opened), one.order, one.id))
-                session = known[-1] if known else self.open_session(user, identity)
+                if identity not in self.sessions.known:
+                    self.open_session(user, identity)
+                envelope = self.sessions.seal(identity, CONTENT.encode(content))
                 result, = self.request(SEND, items=[Value(
-                    id=os.urandom(16), kind=0, recipient=identity, transient=0,
-                    envelope=session.seal(CONTENT.encode(content)))]).results
+                    id=os.urandom(16), recipient=identity, transient=False,
+                    envelope=envelope)]).results
                 require(result.outcome == 0, "the relay does not take a message")
                 done.add(identity)
                 if result.epoch > devices.epoch:
@@ -175,27 +183,25 @@ class Chat:
         """Opens what is delivered, acts on it, and acknowledges it."""
         if push.kind != DELIVER:
             return
-        delivered = PUSHES[DELIVER].decode(Reader(push.body))
         try:
-            user, content = self.open_envelope(delivered.envelope)
-            self.act(user, CONTENT.read(content))
+            user, content = self.open_envelope(push.fields.envelope)
+            self.act(user, content)
         except Refused as reason:
             print(f"refused: {reason}", flush=True)
-        self.request(ACKNOWLEDGE, envelopes=[delivered])
+        self.request(ACKNOWLEDGE, envelopes=[push.fields])
 
     def act(self, user: str, content: Value) -> None:
-        if content.kind not in BODIES:
-            print(f"{user} sends a content of kind {content.kind}", flush=True)
-            return
-        body = BODIES[content.kind].decode(Reader(content.body))
+        body = content.body
         if content.kind == TEXT:
             print(f"{user}: {body.text}", flush=True)
-            self.send(user, RECEIPT, read=0, messages=[content.id])
+            self.send(user, RECEIPT, read=False, messages=[content.id])
         elif content.kind == RECEIPT:
             self.unconfirmed -= set(body.messages)
             print(f"{user} {'read' if body.read else 'received'} {len(body.messages)}", flush=True)
         elif content.kind == LISTS:
             self.compare_lists(user, body)
+        else:
+            print(f"{user} sends a content of kind {content.kind}", flush=True)
 
     def compare_lists(self, user: str, told: Value) -> None:
         """Shows the safety number when both sides hold the same device lists (I10)."""
@@ -203,8 +209,8 @@ class Chat:
         own_hash = sha256(BODY.decode(Reader(self.own_list)))
         if self.told.get(user) != theirs.hash:
             self.told[user] = theirs.hash
-            self.send(user, LISTS, own=self.own_list, yours=theirs.hash)
-        if (sha256(BODY.decode(Reader(told.own))), told.yours) != (theirs.hash, own_hash):
+            self.send(user, LISTS, list=self.own_list, yours=theirs.hash)
+        if (sha256(BODY.decode(Reader(told.list))), told.yours) != (theirs.hash, own_hash):
             print(f"safety number with {user}: list out of date", flush=True)
             return
         number = safety_number((self.user, [self.device.identity]), (user, theirs.identities))
@@ -213,15 +219,16 @@ class Chat:
     def chat(self, other: str) -> None:
         """Sends lines until the input has ended and the other confirmed them."""
         typed, ended = b"", False
-        while True:
-            while self.pushes:
+        while not ended or self.unconfirmed or self.pushes or self.connection.waiting:
+            if self.connection.waiting:
+                self.pushes.append(open_packet(self.connection.receive()))
+            if self.pushes:
                 self.handle(self.pushes.pop(0))
-            if ended and not self.unconfirmed:
-                return
-            inputs = [self.link.socket] + ([] if ended else [sys.stdin])
+                continue
+            inputs = [self.connection.socket] + ([] if ended else [sys.stdin])
             ready, _, _ = select.select(inputs, [], [])
-            if self.link.socket in ready:
-                self.pushes.append(PACKET.read(self.link.receive()))
+            if self.connection.socket in ready:
+                self.connection.pump()
             elif ready:
                 more = os.read(sys.stdin.fileno(), 65_536)
                 ended = not more
@@ -251,15 +258,15 @@ def main() -> None:
     given = parser.parse_args()
     try:
         if given.command == "link":
-            link = Link(given.relay, given.suite or SUITES)
-            print(f"open in {link.suite:#06x}, channel binding {link.binding.hex()}")
+            connection = Connection(given.relay, given.suite or SUITES)
+            print(f"open in {connection.suite:#06x}, channel binding {connection.binding.hex()}")
         else:
             chat = Chat(given.relay, given.user, given.suite or SUITES[:1])
-            link = chat.link
+            connection = chat.connection
             device = fingerprint(chat.device.identity).hex()
             print(f"registered as {given.user}, device {device}", flush=True)
             chat.chat(given.other)
-        link.close()
+        connection.close()
     except (Refused, OSError) as reason:
         sys.exit(f"ended: {reason}")
 

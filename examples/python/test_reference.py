@@ -20,7 +20,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import link
 import reference
+import talk
+import vectors
 from structs import Refused
 
 HERE = Path(__file__).resolve().parent
@@ -116,20 +119,20 @@ class Links(WithARelay):
     def test_a_link_opens_in_every_suite(self) -> None:
         for suite in reference.SUITES:
             with self.subTest(f"{suite:#06x}"):
-                link = reference.Link(self.address, [suite])
-                self.assertEqual(link.suite, suite)
-                link.close()
+                connection = talk.Connection(self.address, [suite])
+                self.assertEqual(connection.suite, suite)
+                connection.close()
 
     def test_the_relay_chooses_by_its_own_order(self) -> None:
-        link = reference.Link(self.address, [0x0202, 0x0102, 0x0101])
-        self.assertEqual(link.suite, 0x0101)
-        link.close()
+        connection = talk.Connection(self.address, [0x0202, 0x0102, 0x0101])
+        self.assertEqual(connection.suite, 0x0101)
+        connection.close()
 
     def test_a_relay_with_another_fingerprint_is_refused(self) -> None:
         digits = self.address[-64:]
         other = self.address[:-64] + format(int(digits, 16) ^ 1, "064x")
-        with self.assertRaisesRegex(Refused, "fingerprint"):
-            reference.Link(other, [0x0101])
+        with self.assertRaisesRegex(Refused, "another fingerprint"):
+            talk.Connection(other, [0x0101])
 
     def test_whoever_changes_a_label_opens_no_link(self) -> None:
         right = reference.label
@@ -139,8 +142,8 @@ class Links(WithARelay):
                 return right(given.upper() if given == name else given)
 
             with (self.subTest(name), mock.patch.object(reference, "label", wrong),
-                  self.assertRaises(Refused)):
-                reference.Link(self.address, [suite])
+                  mock.patch.object(link, "label", wrong), self.assertRaises(Refused)):
+                talk.Connection(self.address, [suite])
 
 
 class Sessions(WithARelay):
@@ -193,6 +196,11 @@ class Sessions(WithARelay):
 
     def test_rsa_gcm_the_reference_begins(self) -> None:
         self.talk(0x0201, client_begins=False)
+
+
+class Vectors(unittest.TestCase):
+    def test_every_vector_of_these_suites(self) -> None:
+        self.assertEqual(vectors.run(ROOT / "securechat-core" / "tests" / "vectors"), 0)
 
 
 if __name__ == "__main__":
