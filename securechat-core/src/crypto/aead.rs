@@ -1,6 +1,6 @@
 //! The two ciphers of PROTOCOL.md 2.1, as Noise cipher functions: a 32-byte key, a counter, associated data.
 
-mod cbc_hmac;
+pub(super) mod cbc_hmac;
 #[cfg(test)]
 mod tests;
 
@@ -162,25 +162,14 @@ impl<B: Backend> Key<B> {
     fn seal_in_place(&self, n: u64, ad: &[u8], buffer: &mut Vec<u8>, start: usize) {
         let start = start.min(buffer.len());
         match self {
-            Self::Gcm(key) => {
-                let plaintext = buffer.get_mut(start..).unwrap_or_default();
-                // Fails beyond 64 GiB only. Then what leaves is zeros, which do not open.
-                let tag = key.seal(&nonce(n), ad, plaintext).unwrap_or_else(|_| {
-                    plaintext.zeroize();
-                    [0; GCM_TAG]
-                });
-                buffer.extend_from_slice(&tag);
-            }
+            Self::Gcm(key) => seal_gcm(&**key, &nonce(n), ad, buffer, start),
             Self::Cbc(key) => key.body.seal(&key.iv(n), ad, buffer, start),
         }
     }
 
     fn open_in_place<'a>(&self, n: u64, ad: &[u8], buffer: &'a mut [u8]) -> Result<&'a mut [u8], Decrypt> {
         let opened = match self {
-            Self::Gcm(key) => match buffer.split_last_chunk_mut::<GCM_TAG>() {
-                Some((body, tag)) => key.open(&nonce(n), ad, body, tag).map(|()| body.len()),
-                None => Err(Decrypt),
-            },
+            Self::Gcm(key) => open_gcm(&**key, &nonce(n), ad, buffer),
             Self::Cbc(key) => key.body.open(&key.iv(n), ad, buffer),
         };
         match opened {
@@ -198,6 +187,23 @@ impl<B: Backend> Key<B> {
         self.seal_in_place(u64::MAX, &[], &mut buffer, 0);
         Self::new(self.cipher(), buffer.first_chunk().unwrap_or(&[0; 32]))
     }
+}
+
+/// Seals `buffer[start..]`, which grows by the tag.
+pub(super) fn seal_gcm(key: &impl Gcm, nonce: &[u8; 12], ad: &[u8], buffer: &mut Vec<u8>, start: usize) {
+    let plaintext = buffer.get_mut(start..).unwrap_or_default();
+    // Fails beyond 64 GiB only. Then what leaves is zeros, which do not open.
+    let tag = key.seal(nonce, ad, plaintext).unwrap_or_else(|_| {
+        plaintext.zeroize();
+        [0; GCM_TAG]
+    });
+    buffer.extend_from_slice(&tag);
+}
+
+/// Opens in place and gives the length of the plaintext.
+pub(super) fn open_gcm(key: &impl Gcm, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8]) -> Result<usize, Decrypt> {
+    let (body, tag) = buffer.split_last_chunk_mut::<GCM_TAG>().ok_or(Decrypt)?;
+    key.open(nonce, ad, body, tag).map(|()| body.len())
 }
 
 /// GCM's nonce: `32 zero bits || n`.

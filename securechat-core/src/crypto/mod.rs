@@ -10,6 +10,8 @@ pub mod hash;
 pub mod label;
 pub mod mlkem;
 pub mod one_time;
+#[doc(hidden)]
+pub mod published;
 pub mod rsa;
 pub mod secret;
 #[cfg(test)]

@@ -186,6 +186,11 @@ impl PrivateKey {
     pub fn decapsulate(&self, ciphertext: &[u8], rng: &mut dyn CryptoRng) -> Secret<32> {
         self.0.decapsulate(ciphertext, rng)
     }
+
+    /// The message of any length under any label; see [`super::published`].
+    pub(super) fn decrypt_any(&self, ciphertext: &[u8], label: &[u8], rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
+        self.0.decrypt_any(ciphertext, label, rng)
+    }
 }
 
 /// A private key of either backend.
@@ -215,6 +220,12 @@ impl<B: Backend> Private<B> {
         hmac_sha256(self.reject.as_bytes(), &[ciphertext], rejected.as_mut_bytes());
         select(&mut message, &rejected, !found);
         shared_secret(&self.public, ciphertext, &message)
+    }
+
+    /// The message of any length under any label, in a ciphertext with one; for published vectors.
+    fn decrypt_any(&self, ciphertext: &[u8], label: &[u8], rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
+        let (number, in_range) = self.in_range(ciphertext);
+        self.key.decrypt_any(&number, label, rng).filter(|_| in_range.into())
     }
 
     /// What the private operation is given, and whether that is the ciphertext. One of another length or not below the

@@ -12,35 +12,45 @@ use subtle::ConstantTimeEq;
 
 /// Both keys, expanded. `KEY` is the length of each, `TAG` that of the tag: 32 and 32 in the protocol, 16 and 16
 /// in RFC 7518's A128CBC-HS256.
-pub(super) struct CbcHmac<M: Mac<KEY>, C: Cbc<KEY>, const KEY: usize, const TAG: usize> {
+pub(in crate::crypto) struct CbcHmac<M: Mac<KEY>, C: Cbc<KEY>, const KEY: usize, const TAG: usize> {
     mac: M,
     cbc: C,
 }
 
 impl<M: Mac<KEY>, C: Cbc<KEY>, const KEY: usize, const TAG: usize> CbcHmac<M, C, KEY, TAG> {
-    pub(super) fn new(mac: &[u8; KEY], encryption: &[u8; KEY]) -> Self {
+    pub(in crate::crypto) fn new(mac: &[u8; KEY], encryption: &[u8; KEY]) -> Self {
         Self { mac: M::new(mac), cbc: C::new(encryption) }
     }
 
     /// Seals `buffer[start..]`, which grows by padding and tag.
-    pub(super) fn seal(&self, iv: &[u8; BLOCK], ad: &[u8], buffer: &mut Vec<u8>, start: usize) {
+    pub(in crate::crypto) fn seal(&self, iv: &[u8; BLOCK], ad: &[u8], buffer: &mut Vec<u8>, start: usize) {
+        self.encrypt(iv, buffer, start);
+        let tag = self.tag(iv, ad, buffer.get(start..).unwrap_or_default());
+        buffer.extend_from_slice(&tag);
+    }
+
+    /// Pads and encrypts `buffer[start..]`; there is room for the tag afterwards.
+    pub(in crate::crypto) fn encrypt(&self, iv: &[u8; BLOCK], buffer: &mut Vec<u8>, start: usize) {
         let length = buffer.len().saturating_sub(start);
         let padding = BLOCK - length % BLOCK;
         buffer.reserve(padding + TAG);
         buffer.resize(buffer.len() + padding, padding as u8);
         let body = buffer.get_mut(start..).unwrap_or_default();
         self.cbc.encrypt(iv, body.as_chunks_mut().0);
-        let tag = self.tag(iv, ad, body);
-        buffer.extend_from_slice(&tag);
     }
 
     /// Opens in place and gives the length of the plaintext. The tag is checked before anything is decrypted, and
     /// every failure is the same.
-    pub(super) fn open(&self, iv: &[u8; BLOCK], ad: &[u8], buffer: &mut [u8]) -> Result<usize, Decrypt> {
+    pub(in crate::crypto) fn open(&self, iv: &[u8; BLOCK], ad: &[u8], buffer: &mut [u8]) -> Result<usize, Decrypt> {
         let (body, tag) = buffer.split_last_chunk_mut::<TAG>().ok_or(Decrypt)?;
         if !bool::from(self.tag(iv, ad, body).ct_eq(tag)) {
             return Err(Decrypt);
         }
+        self.decrypt(iv, body)
+    }
+
+    /// Decrypts in place and gives the length without padding.
+    pub(in crate::crypto) fn decrypt(&self, iv: &[u8; BLOCK], body: &mut [u8]) -> Result<usize, Decrypt> {
         let (blocks, []) = body.as_chunks_mut() else { return Err(Decrypt) };
         self.cbc.decrypt(iv, blocks);
         unpadded(body).ok_or(Decrypt)

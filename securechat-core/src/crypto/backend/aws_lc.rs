@@ -41,9 +41,7 @@ impl Backend for AwsLc {
     type X25519 = X25519Key;
     type RsaPrivate = RsaKey;
     type MlKemPrivate = ExpandedMlKemKey;
-    #[cfg(test)]
     type Mac128 = HmacSha256<16>;
-    #[cfg(test)]
     type Cbc128 = AesCbc;
 
     fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -202,7 +200,6 @@ macro_rules! cbc {
 }
 
 cbc!(32, AES_256);
-#[cfg(test)]
 cbc!(16, AES_128);
 
 /// An X25519 key with AWS-LC's form of it, which holds the public key. That is none only if AWS-LC could not allocate;
@@ -244,6 +241,14 @@ impl X25519 for X25519Key {
 /// An RSA private key as AWS-LC holds it.
 pub(crate) struct RsaKey(OaepPrivateDecryptingKey);
 
+impl RsaKey {
+    /// Writes the message and gives its length; none if there is no message.
+    fn open(&self, ciphertext: &[u8], label: &[u8], plaintext: &mut [u8]) -> Option<usize> {
+        let opened = self.0.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, plaintext, Some(label));
+        opened.map(|plaintext| plaintext.len()).ok()
+    }
+}
+
 impl RsaPrivate for RsaKey {
     fn new(pkcs1: &[u8]) -> Result<Self, ApiMisuse> {
         let pkcs8 = der(SEQUENCE, &[&[INTEGER, 1, 0], &RSA_ALGORITHM, &der(OCTET_STRING, &[pkcs1])]);
@@ -256,13 +261,16 @@ impl RsaPrivate for RsaKey {
 
     fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], _rng: &mut dyn CryptoRng) -> Choice {
         let mut plaintext = Zeroizing::new(vec![0; ciphertext.len()]);
-        let label = Some(Label::RSA_KEM.bytes());
-        let length = self
-            .0
-            .decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut plaintext, label)
-            .map_or(0, |plaintext| plaintext.len());
+        let length = self.open(ciphertext, Label::RSA_KEM.bytes(), &mut plaintext);
         copy(&plaintext, message);
-        Choice::from(u8::from(length == message.len()))
+        Choice::from(u8::from(length == Some(message.len())))
+    }
+
+    fn decrypt_any(&self, ciphertext: &[u8], label: &[u8], _rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
+        let mut plaintext = vec![0; ciphertext.len()];
+        let length = self.open(ciphertext, label, &mut plaintext)?;
+        plaintext.truncate(length);
+        Some(plaintext)
     }
 }
 

@@ -35,11 +35,9 @@ pub(crate) trait Backend: 'static {
     type X25519: X25519;
     type RsaPrivate: RsaPrivate;
     type MlKemPrivate: MlKemPrivate;
-    /// For RFC 7518's vector, which has 128-bit keys.
-    #[cfg(test)]
+    /// For published vectors with 128-bit keys; the protocol has none.
     type Mac128: Mac<16>;
     /// As above.
-    #[cfg(test)]
     type Cbc128: Cbc<16>;
 
     /// SHA-256 of the parts, one after the other.
@@ -108,6 +106,8 @@ pub(crate) trait RsaPrivate: Sized + Send + Sync {
     /// RSAES-OAEP of a 32-byte message, decoded as PROTOCOL.md 2.2 says: writes something into `message` always, and
     /// gives whether it is a message. The ciphertext has the length of the modulus and is below it.
     fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], rng: &mut dyn CryptoRng) -> Choice;
+    /// The message of any length under any label, for published vectors: not in constant time.
+    fn decrypt_any(&self, ciphertext: &[u8], label: &[u8], rng: &mut dyn CryptoRng) -> Option<Vec<u8>>;
 }
 
 /// An ML-KEM-768 private key.

@@ -1,4 +1,4 @@
-//! OAEP with SHA-256, MGF1-SHA-256, the label of PROTOCOL.md 2.2 and messages of 32 bytes (RFC 8017 section 7.1).
+//! OAEP with SHA-256 and MGF1-SHA-256, for the label of PROTOCOL.md 2.2 and messages of 32 bytes (RFC 8017 section 7.1).
 //!
 //! ```text
 //! EM (k bytes, k that of the modulus)
@@ -7,7 +7,8 @@
 //!   SHA-256(label) 32 | zeros k - 98 | 0x01 | message 32
 //! ```
 //!
-//! The message has one length, so decoding is one comparison of fixed places, without a search for the 0x01.
+//! The message has one length, so decoding is one comparison of fixed places, without a search for the 0x01. Which
+//! label and length these are is said by the caller, so that published vectors meet the same code.
 
 use super::Backend;
 use super::rust_crypto::RustCrypto;
@@ -34,17 +35,18 @@ pub(super) fn encode(message: &[u8; MESSAGE], seed: &[u8; HASH], size: usize) ->
     encoded
 }
 
-/// Decodes in place: writes what stands where the message would be, and gives whether the encoding is right.
+/// Decodes in place: writes what stands where a message of that length would be, and gives whether the encoding is right.
 /// The work is the same whether or not it is.
-pub(super) fn decode(encoded: &mut [u8], message: &mut [u8; MESSAGE]) -> Choice {
+pub(super) fn decode(encoded: &mut [u8], label: &[u8], message: &mut [u8]) -> Choice {
     let Some((first, seed, block)) = split(encoded) else { return Choice::from(0) };
     mask(seed, block);
     mask(block, seed);
-    let Some((padding, last)) = block.split_last_chunk::<MESSAGE>() else { return Choice::from(0) };
-    *message = *last;
+    let length = block.len().wrapping_sub(message.len());
+    let Some((padding, last)) = block.split_at_checked(length) else { return Choice::from(0) };
+    message.copy_from_slice(last);
 
-    let mut expected = RustCrypto::sha256(&[Label::RSA_KEM.bytes()]).to_vec();
-    expected.resize(padding.len().saturating_sub(1), 0);
+    let mut expected = RustCrypto::sha256(&[label]).to_vec();
+    expected.resize(length.saturating_sub(1).max(HASH), 0);
     expected.push(1);
     first.ct_eq(&0) & padding.ct_eq(&expected)
 }
@@ -91,7 +93,7 @@ mod tests {
 
     fn decoded(mut encoded: Vec<u8>) -> (bool, [u8; 32]) {
         let mut message = [0; 32];
-        (decode(&mut encoded, &mut message).into(), message)
+        (decode(&mut encoded, Label::RSA_KEM.bytes(), &mut message).into(), message)
     }
 
     /// EM, changed before masking.
@@ -143,5 +145,21 @@ mod tests {
         for size in [0, 1, 33, 34, 64, 65] {
             assert!(!decoded(vec![0; size]).0);
         }
+    }
+
+    /// The hash and the 0x01 are never cut for the sake of a long message.
+    #[test]
+    fn too_long_is_refused() {
+        let mut encoded = encode(&[7; 32], &[9; 32], 98);
+        let (_, seed, block) = split(&mut encoded).unwrap();
+        mask(seed, block);
+        mask(block, seed);
+        // DB: the label's hash, whose last byte is replaced by a 0x01, and 33 bytes.
+        block[31] = 1;
+        mask(block, seed);
+        mask(seed, block);
+        assert!(!bool::from(decode(&mut encoded.clone(), Label::RSA_KEM.bytes(), &mut [0; 34])));
+        assert!(!bool::from(decode(&mut encoded.clone(), Label::RSA_KEM.bytes(), &mut [0; 33])));
+        assert!(!bool::from(decode(&mut encoded, Label::RSA_KEM.bytes(), &mut [0; 66])));
     }
 }

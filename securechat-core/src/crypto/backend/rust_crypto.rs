@@ -5,6 +5,7 @@
 //! the crate rsa does not wipe. (Such a key is a static one, in memory for as long as the program runs anyway.)
 
 use super::{Backend, Block, Cbc, Gcm, Mac, MlKemPrivate, RsaPrivate, X25519, oaep};
+use crate::crypto::label::Label;
 use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use crate::crypto::rsa::{EXPONENT, PublicKey};
 use crate::crypto::secret::Secret;
@@ -36,9 +37,7 @@ impl Backend for RustCrypto {
     type X25519 = X25519Key;
     type RsaPrivate = RsaKey;
     type MlKemPrivate = MlKemKey;
-    #[cfg(test)]
     type Mac128 = HmacSha256;
-    #[cfg(test)]
     type Cbc128 = AesCbc<aes::Aes128>;
 
     fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -155,7 +154,6 @@ macro_rules! cbc {
 }
 
 cbc!(aes::Aes256, 32);
-#[cfg(test)]
 cbc!(aes::Aes128, 16);
 
 pub(crate) struct Aes256Block(aes::Aes256Enc);
@@ -228,21 +226,37 @@ fn taken(bytes: &mut [u8; 32]) -> Secret<32> {
 /// An RSA private key with the precomputed values of the Chinese remainder theorem.
 pub(crate) struct RsaKey(RsaPrivateKey);
 
-impl RsaPrivate for RsaKey {
-    fn new(pkcs1: &[u8]) -> Result<Self, ApiMisuse> {
-        RsaPrivateKey::from_pkcs1_der(pkcs1).map(Self).map_err(|_| ApiMisuse::PrivateKey)
-    }
-
-    fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], rng: &mut dyn CryptoRng) -> Choice {
+impl RsaKey {
+    /// The encoded message, as long as the ciphertext.
+    fn encoded(&self, ciphertext: &[u8], rng: &mut dyn CryptoRng) -> Zeroizing<Vec<u8>> {
         let precision = self.0.n_bits_precision();
         let zero = || BoxedUint::zero_with_precision(precision);
         let number = integer(ciphertext, precision).unwrap_or_else(zero);
         // Blinded by `rng`, and checked against faults; what fails that check leaves zeros, which do not decode.
         let decrypted = hazmat::rsa_decrypt_and_check(&self.0, Some(rng), &number).unwrap_or_else(|_| zero());
         let decrypted = Zeroizing::new(decrypted);
-        let mut encoded = Zeroizing::new(decrypted.to_be_bytes());
+        let mut encoded = Zeroizing::new(decrypted.to_be_bytes().into_vec());
         let excess = encoded.len().saturating_sub(ciphertext.len());
-        encoded.get_mut(excess..).map_or(Choice::from(0), |encoded| oaep::decode(encoded, message))
+        encoded.drain(..excess);
+        encoded
+    }
+}
+
+impl RsaPrivate for RsaKey {
+    fn new(pkcs1: &[u8]) -> Result<Self, ApiMisuse> {
+        RsaPrivateKey::from_pkcs1_der(pkcs1).map(Self).map_err(|_| ApiMisuse::PrivateKey)
+    }
+
+    fn decrypt(&self, ciphertext: &[u8], message: &mut [u8; 32], rng: &mut dyn CryptoRng) -> Choice {
+        oaep::decode(&mut self.encoded(ciphertext, rng), Label::RSA_KEM.bytes(), message)
+    }
+
+    fn decrypt_any(&self, ciphertext: &[u8], label: &[u8], rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
+        let encoded = self.encoded(ciphertext, rng);
+        (0..encoded.len()).find_map(|length| {
+            let mut message = vec![0; length];
+            bool::from(oaep::decode(&mut encoded.clone(), label, &mut message)).then_some(message)
+        })
     }
 }
 
