@@ -15,7 +15,9 @@ mod tests;
 
 pub use handshake::Handshake;
 pub use keys::{Keys, RemoteKeys, RemoteStatic, Role, StaticKey};
-pub use pattern::{Pattern, Token};
+pub use pattern::Pattern;
+#[doc(hidden)]
+pub use pattern::Token;
 pub use transport::{Opener, Sealer, Transport};
 
 /// The full name of a pattern in a suite, for vectors.

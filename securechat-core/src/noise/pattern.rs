@@ -2,7 +2,7 @@
 
 use crate::suite::KeyExchange;
 
-/// One step of a handshake message.
+/// One step of a handshake message. Only rows made by tests name tokens outside this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
     /// An ephemeral X25519 key in the clear.
@@ -35,13 +35,13 @@ use Token::{E, E1, Ee, Ekem1, Es, S, Se, Sig, Skem};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// The name inside the protocol name, modifiers included.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// What of the initiator's keys the responder knows beforehand.
-    pub initiator_known: &'static [Token],
+    pub(super) initiator_known: &'static [Token],
     /// What of the responder's keys the initiator knows beforehand.
-    pub responder_known: &'static [Token],
+    pub(super) responder_known: &'static [Token],
     /// The messages, in turns.
-    pub messages: &'static [&'static [Token]],
+    pub(super) messages: &'static [&'static [Token]],
 }
 
 impl Pattern {
@@ -70,6 +70,22 @@ impl Pattern {
             KeyExchange::Rsa => &PK_KEM,
             KeyExchange::Hybrid => &PK_HFS,
         }
+    }
+
+    /// Any other row, for the published vectors of Noise and for interoperation; no link or session takes one.
+    #[doc(hidden)]
+    pub const fn of_tests(
+        name: &'static str,
+        initiator_known: &'static [Token],
+        responder_known: &'static [Token],
+        messages: &'static [&'static [Token]],
+    ) -> Self {
+        Self { name, initiator_known, responder_known, messages }
+    }
+
+    /// The name inside the protocol name, modifiers included.
+    pub const fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Whether a `psk` stands anywhere: then every `e` also goes into the key (Noise section 9.2).
