@@ -75,6 +75,22 @@ fn hmac() -> Value {
     json!({ "numberOfTests": 2, "testGroups": [{ "keySize": 32, "tagSize": 256, "tests": tests }] })
 }
 
+/// RFC 8032 section 7.1, test 2, as older releases of Wycheproof have it, with the private key; and with a changed S.
+fn eddsa() -> Value {
+    let key = json!({
+        "curve": "edwards25519",
+        "pk": "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        "sk": "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+    });
+    let test = |id, last, result| {
+        let signature = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eae\
+                         b4302aeeb00d291612bb0c0";
+        json!({ "tcId": id, "comment": "", "flags": [], "msg": "72", "sig": format!("{signature}{last}"), "result": result })
+    };
+    let tests = [test(1, 0, "valid"), test(2, 1, "invalid")];
+    json!({ "numberOfTests": 2, "testGroups": [{ "key": key, "tests": tests }] })
+}
+
 /// A row of cacophony's, and rows about something else.
 fn handshakes() -> Value {
     let vectors: Value = serde_json::from_str(include_str!("noise/cacophony.txt")).unwrap();
@@ -114,6 +130,7 @@ fn every_file_has_its_line() {
         ("noise/README.md", String::new()),
         ("wycheproof/hmac_sha256_test.json", hmac().to_string()),
         ("wycheproof/hmac_sha256_test.txt", hmac().to_string()),
+        ("wycheproof/eddsa_test.json", eddsa().to_string()),
         ("wycheproof/chacha20_poly1305_test.json", "{}".into()),
         ("cavp/gcmDecrypt256.rsp", CAVP.into()),
         ("cavp/CBCGFSbox256.rsp", String::new()),
@@ -130,6 +147,7 @@ fn every_file_has_its_line() {
         "noise/vectors.txt: 1 run, 1 passed, 0 failed, 3 skipped \
          (2 cipher not AESGCM; 1 pattern or modifier not of this table)",
         "wycheproof/hmac_sha256_test.json: 2 run, 2 passed, 0 failed, 0 skipped",
+        "wycheproof/eddsa_test.json: 2 run, 2 passed, 0 failed, 0 skipped",
         "cavp/gcmDecrypt256.rsp: 2 run, 2 passed, 0 failed, 2 skipped (1 IV length not 96 bits; 1 key size not 256 bits)",
         &format!("LICENSE: {unknown}"),
         &format!("cavp/CBCGFSbox256.rsp: {unknown}"),
@@ -141,7 +159,7 @@ fn every_file_has_its_line() {
     ] {
         assert!(printed.lines().any(|printed| printed == line), "{line} is not in\n{printed}");
     }
-    assert_eq!(folder::run(&path).unwrap().len(), 10);
+    assert_eq!(folder::run(&path).unwrap().len(), 11);
 }
 
 /// One wrong vector of each kind, and files that are not what their names say.
@@ -149,6 +167,10 @@ fn every_file_has_its_line() {
 fn a_wrong_vector_fails() {
     let mut wrong_tag = hmac();
     wrong_tag["testGroups"][0]["tests"][1]["result"] = json!("valid");
+    let mut wrong_signature = eddsa();
+    wrong_signature["testGroups"][0]["tests"][1]["result"] = json!("valid");
+    let mut wrong_private = eddsa();
+    wrong_private["testGroups"][0]["key"]["sk"] = json!("4c".repeat(32));
     let mut too_few = hmac();
     too_few["numberOfTests"] = json!(3);
     let mut wrong_hash = handshakes();
@@ -156,6 +178,8 @@ fn a_wrong_vector_fails() {
     for (index, (file, text)) in [
         ("wycheproof/hmac_sha256_test.json", wrong_tag.to_string()),
         ("wycheproof/hmac_sha256_test.json", too_few.to_string()),
+        ("wycheproof/eddsa_test.json", wrong_signature.to_string()),
+        ("wycheproof/eddsa_test.json", wrong_private.to_string()),
         ("wycheproof/hmac_sha256_test.json", "{}".into()),
         ("noise/vectors.txt", wrong_hash.to_string()),
         ("noise/vectors.txt", "not JSON".into()),
