@@ -74,6 +74,14 @@ mod tests {
         assert!(matches!(derive("", &[1; SALT], Cost::LEAST), Err(Error::EmptyPassphrase)));
     }
 
+    /// Computed apart from this code, with Python's cryptography; `tests/vectors/README.md` of the core has it too.
+    #[test]
+    fn the_key_is_argon2id_of_the_passphrase() {
+        let key = derive("correct horse", &[1; SALT], Cost::LEAST).unwrap();
+        let hex: String = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "1e72478b938526616c9438906e0e74c3ac199561032e12fedac5f2526ef9a3b0");
+    }
+
     /// RFC 9106, section 4: the second recommended option, as far as this crate can be asked for it.
     #[test]
     fn the_default_cost_is_the_recommended_one() {

@@ -5,7 +5,10 @@ use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use crate::identity::{SIGNED_BUNDLE_MAX, SIGNED_DEVICE_LIST_MAX};
 use crate::limits::*;
 use crate::padding::padded_len;
-use crate::wire::{BODY_MAX, ENVELOPES_PER_ACKNOWLEDGE, HEADER_LEN, PASSWORD_MAX};
+use crate::wire::{
+    BODY_MAX, DEVICES_PER_FETCH, ENVELOPES_PER_ACKNOWLEDGE, HEADER_LEN, LISTS_PER_PAGE, PASSWORD_MAX, RANGES_PER_PAGE,
+    USERS_PER_PAGE,
+};
 
 const GCM: Cipher = Cipher::AesGcm;
 const CBC: Cipher = Cipher::AesCbcHmac;
@@ -85,9 +88,36 @@ const _: () = assert!(16 + VARINT64 + VARINT32 + SEALED_CHUNK_MAX <= BODY_MAX);
 /// As many prekeys as are published at a time: identity, device, kind, id, keys, signature.
 const SIGNED_PREKEY: usize = 2 + 32 + VARINT32 + TAG + VARINT32 + 32 + ENCAPSULATION_KEY_LEN + 64;
 const _: () = assert!(TAG + VARINT16 + PREKEYS_PER_PUBLISH * (VARINT16 + SIGNED_PREKEY) <= BODY_MAX);
-const _: () = assert!(VARINT16 + ENVELOPES_PER_ACKNOWLEDGE * 16 <= BODY_MAX);
+const _: () = assert!(VARINT16 + ENVELOPES_PER_ACKNOWLEDGE * (32 + 16) <= BODY_MAX);
 
 /// A registration comes before admission: name, password, bundle, device list, signature.
 const REGISTER: usize =
     USER_NAME + VARINT16 + PASSWORD_MAX + VARINT16 + SIGNED_BUNDLE_MAX + VARINT16 + SIGNED_DEVICE_LIST_MAX + 64;
 const _: () = assert!(CBC.ciphertext_len(1 + HEADER_LEN + REGISTER) <= FRAME_BEFORE_ADMISSION);
+
+/// The pages of replies: epoch and next page; lists; an identity with its keys; names with presence; ranges.
+const LISTS: usize = VARINT64 + TAG + LISTS_PER_PAGE * (2 + SIGNED_DEVICE_LIST_MAX) + VARINT64;
+const DEVICE_KEYS: usize = 32 + 2 + SIGNED_BUNDLE_MAX + TAG + 2 + SIGNED_PREKEY;
+const KEYS: usize = VARINT64 + TAG + DEVICES_PER_FETCH * DEVICE_KEYS;
+const USERS: usize = 2 + USERS_PER_PAGE * (USER_NAME + TAG) + USER_NAME;
+const RANGES: usize = 2 + RANGES_PER_PAGE * 2 * VARINT32 + VARINT32;
+const _: () = assert!(LISTS <= BODY_MAX && KEYS <= BODY_MAX && USERS <= BODY_MAX && RANGES <= BODY_MAX);
+
+/// What the relay may send before admission fits as well: the longest answer to a login, with its stock.
+const LOGGED_IN: usize = TAG + TAG + VARINT64 + VARINT64 + TAG + 16 * (TAG + 2 * VARINT32);
+const _: () = assert!(CBC.ciphertext_len(1 + HEADER_LEN + LOGGED_IN) <= FRAME_BEFORE_ADMISSION);
+
+/// The numbers that PROTOCOL.md prints in sections 2.3, 4.3, 5.1, 9 and 11.
+const _: () = assert!(GCM.ciphertext_len(0) == 16 && CBC.ciphertext_len(0) == 48);
+const _: () = assert!(GCM.ciphertext_len(SIG) == 112 && CBC.ciphertext_len(SIG) == 144);
+const _: () = assert!(GCM.ciphertext_len(CIPHERTEXT_LEN) == 1_104 && CBC.ciphertext_len(CIPHERTEXT_LEN) == 1_136);
+const _: () = assert!(GCM.ciphertext_len(SIGNED_BUNDLE_MAX) == 2_054 && CBC.ciphertext_len(SIGNED_BUNDLE_MAX) == 2_080);
+const _: () = assert!(RSA_DER_MAX == RSA_CIPHERTEXT + 14);
+const _: () = assert!(GCM.max_plaintext(FRAME_BEFORE_ADMISSION) == 8_176 && GCM.max_plaintext(FRAME_MAX) == 65_519);
+const _: () = assert!(CBC.max_plaintext(FRAME_BEFORE_ADMISSION) == 8_159 && CBC.max_plaintext(FRAME_MAX) == 65_487);
+const _: () = assert!(SIGNED_BUNDLE_MAX == 2_038 && SIGNED_PREKEY == 1_325 && SIGNED_DEVICE_LIST_MAX == 2_215);
+const _: () = assert!(session_handshake(CBC) == 3_328 && HANDSHAKE_FRAME_MAX == 3_329 && BODY_MAX == 65_478);
+const _: () = assert!(LISTS == 35_493 && KEYS == 27_211 && USERS == 17_443 && RANGES == 40_967);
+const _: () = assert!(16 + GCM.ciphertext_len(CHUNK_SIZE) == 61_472 && SEALED_CHUNK_MAX == 61_504);
+/// A chunk's number on the wire is a u32: the largest file has fewer.
+const _: () = assert!((64_u64 << 30).div_ceil(CHUNK_SIZE as u64) == 1_118_482);

@@ -277,7 +277,8 @@ fn turns(talk: &mut Talk, first: &Value) {
 
 /// First messages that open no session, each at a device that has seen nothing yet.
 pub(super) fn openings(vectors: &mut Vectors) {
-    for suite in Suite::ALL {
+    // One of each key exchange.
+    for suite in [Suite::ALL[0], Suite::ALL[2], Suite::ALL[4]] {
         let first = first_message(&Person::ALICE, suite, &Person::BOB, false);
         let bytes = In::new(&first).as_bytes();
         let bob = Person::BOB.device(&[suite]);
