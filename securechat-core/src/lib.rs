@@ -101,7 +101,7 @@
 //! # The specification
 //!
 //! `PROTOCOL.md` beside this crate has every byte and every check; the names of its rules (N1, S4, I9 …) stand where they
-//! are implemented.
+//! are implemented. `tests/vectors` has inputs and outputs of all of it, for other implementations.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
