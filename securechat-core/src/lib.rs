@@ -105,6 +105,11 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+#[cfg(all(securechat_fuzz_stub, not(fuzzing)))]
+compile_error!(
+    "securechat_fuzz_stub takes all cryptography out: it is for fuzzing builds, which set cfg(fuzzing), only"
+);
+
 pub mod client;
 pub mod codec;
 pub mod content;

@@ -1,6 +1,6 @@
 //! Ed25519 signatures (RFC 8032), always under a label.
 
-use super::backend::dalek;
+use super::backend::signatures;
 use super::label::Label;
 use super::secret::Secret;
 use crate::error::PeerMisbehaved;
@@ -26,7 +26,7 @@ impl VerifyingKey {
     /// Verifies a signature over `label || parts`, strictly: keys and points of small order, encodings that are not
     /// canonical and an S that is not reduced are refused. Fails with [`PeerMisbehaved::BadSignature`].
     pub fn verify(&self, label: Label, parts: &[&[u8]], signature: &[u8; 64]) -> Result<(), PeerMisbehaved> {
-        dalek::verify(&self.0, &message(label, parts), signature)
+        signatures::verify(&self.0, &message(label, parts), signature)
     }
 }
 
@@ -39,7 +39,7 @@ impl fmt::Debug for VerifyingKey {
 }
 
 /// An Ed25519 private key. In records it is its 32 bytes.
-pub struct SigningKey(dalek::Ed25519);
+pub struct SigningKey(signatures::Ed25519);
 
 impl SigningKey {
     /// A fresh key.
@@ -49,7 +49,7 @@ impl SigningKey {
 
     /// The key of these bytes, which the caller wipes.
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(dalek::Ed25519::new(bytes))
+        Self(signatures::Ed25519::new(bytes))
     }
 
     /// The key's bytes.

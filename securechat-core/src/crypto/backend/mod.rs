@@ -4,13 +4,18 @@
 //! suite runs over both; everything else uses [`Active`].
 
 #[cfg(feature = "aws-lc")]
+#[cfg_attr(securechat_fuzz_stub, allow(dead_code))]
 pub(crate) mod aws_lc;
+#[cfg_attr(securechat_fuzz_stub, allow(dead_code))]
 pub(crate) mod dalek;
 pub(crate) mod hmac_sha1;
+#[cfg_attr(securechat_fuzz_stub, allow(dead_code))]
 pub(crate) mod oaep;
 // With the fast backend in place this one still makes and checks RSA keys; the rest of it is what tests compare with.
-#[cfg_attr(feature = "aws-lc", allow(dead_code))]
+#[cfg_attr(any(feature = "aws-lc", securechat_fuzz_stub), allow(dead_code))]
 pub(crate) mod rust_crypto;
+#[cfg(securechat_fuzz_stub)]
+pub(crate) mod stub;
 
 use super::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use super::rsa::PublicKey;
@@ -20,11 +25,20 @@ use rand_core::CryptoRng;
 use subtle::Choice;
 
 /// The backend that this build uses.
-#[cfg(not(feature = "aws-lc"))]
+#[cfg(not(any(feature = "aws-lc", securechat_fuzz_stub)))]
 pub(crate) type Active = rust_crypto::RustCrypto;
 /// The backend that this build uses.
-#[cfg(feature = "aws-lc")]
+#[cfg(all(feature = "aws-lc", not(securechat_fuzz_stub)))]
 pub(crate) type Active = aws_lc::AwsLc;
+/// The backend of a fuzzing build that is to get past authentication.
+#[cfg(securechat_fuzz_stub)]
+pub(crate) type Active = stub::Stub;
+
+/// Ed25519, which is the same in both backends.
+#[cfg(not(securechat_fuzz_stub))]
+pub(crate) use dalek as signatures;
+#[cfg(securechat_fuzz_stub)]
+pub(crate) use stub as signatures;
 
 /// A source of primitives. The bytes are the same whichever it is.
 pub(crate) trait Backend: 'static {
