@@ -1,6 +1,7 @@
 //! The relay, with its store, fed with what clients say.
 
-use super::engines::{NOW, keys};
+use super::devices::keys;
+use super::links::NOW;
 use super::stream::Stream;
 use crate::codec::Reader;
 use crate::identity::Identity;

@@ -8,18 +8,24 @@ use rand_core::{TryCryptoRng, TryRng};
 #[derive(Debug)]
 pub(super) struct Stream {
     seed: u8,
+    number: u64,
     counter: u64,
 }
 
 impl Stream {
     /// The stream of this seed.
     pub(super) fn new(seed: u8) -> Self {
-        Self { seed, counter: 0 }
+        Self::numbered(seed, 0)
+    }
+
+    /// The stream of this seed and number.
+    pub(super) fn numbered(seed: u8, number: u64) -> Self {
+        Self { seed, number, counter: 0 }
     }
 
     fn next_block(&mut self) -> [u8; 32] {
         self.counter += 1;
-        sha256(&[b"fuzzing", &[self.seed], &self.counter.to_be_bytes()])
+        sha256(&[b"fuzzing", &[self.seed], &self.number.to_be_bytes(), &self.counter.to_be_bytes()])
     }
 }
 

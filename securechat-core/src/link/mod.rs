@@ -56,7 +56,7 @@
 //! ```
 
 mod handshake;
-mod negotiation;
+pub(crate) mod negotiation;
 mod records;
 mod slots;
 mod state;

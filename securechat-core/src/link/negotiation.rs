@@ -18,9 +18,9 @@ const VERSION: u8 = 1;
 /// "SCHT" | version u8 = 1 | count u8, 1..=16 | count × suite u16 | chosen u8 (an index) | purpose u8
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Offer {
+pub(crate) struct Offer {
     /// The numbers of the suites, in order; a responder skips those that it does not know.
-    pub(super) suites: Vec<u16>,
+    pub(crate) suites: Vec<u16>,
     /// Which of them the Noise message is for.
     pub(super) chosen: u8,
     pub(super) purpose: Purpose,
@@ -33,18 +33,18 @@ impl Offer {
     }
 
     /// The offer that a retry asks for: the same but for the index. `None` if it never held that suite, or chose it.
-    pub(super) fn retry(&self, suite: u16) -> Option<Self> {
+    pub(crate) fn retry(&self, suite: u16) -> Option<Self> {
         let index = self.suites.iter().position(|id| *id == suite)?;
         let chosen = u8::try_from(index).ok().filter(|chosen| *chosen != self.chosen)?;
         Some(Self { chosen, ..self.clone() })
     }
 
     /// The number of the chosen suite.
-    pub(super) fn chosen_id(&self) -> Option<u16> {
+    pub(crate) fn chosen_id(&self) -> Option<u16> {
         self.suites.get(usize::from(self.chosen)).copied()
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.put_u8(VERSION);
         bytes.put_u8(self.suites.len() as u8);
@@ -57,7 +57,7 @@ impl Offer {
     }
 
     /// Reads the front of a frame. Gives the offer, its own bytes and the Noise message after it.
-    pub(super) fn decode(frame: &[u8]) -> Result<(Self, &[u8], &[u8]), Error> {
+    pub(crate) fn decode(frame: &[u8]) -> Result<(Self, &[u8], &[u8]), Error> {
         let mut reader = Reader::new(frame);
         if reader.array()? != *MAGIC {
             return Err(InvalidMessage::UnknownValue.into());
@@ -84,7 +84,7 @@ impl Offer {
     }
 
     /// The suite that a responder takes (N1): of those offered, the first by its own policy.
-    pub(super) fn choice(&self, policy: &Policy) -> Result<Suite, PeerMisbehaved> {
+    pub(crate) fn choice(&self, policy: &Policy) -> Result<Suite, PeerMisbehaved> {
         policy.first_of(&self.suites).ok_or(PeerMisbehaved::NoCommonSuite)
     }
 }
@@ -97,7 +97,7 @@ impl Offer {
 /// 3 | code u8               refused
 /// ```
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer<'a> {
+pub(crate) enum Answer<'a> {
     Accept(&'a [u8]),
     Retry(u16),
     Refuse(u8),
@@ -109,7 +109,7 @@ const RETRY: u8 = 2;
 const REFUSE: u8 = 3;
 
 impl<'a> Answer<'a> {
-    pub(super) fn decode(frame: &'a [u8]) -> Result<Self, InvalidMessage> {
+    pub(crate) fn decode(frame: &'a [u8]) -> Result<Self, InvalidMessage> {
         let mut reader = Reader::new(frame);
         let answer = match reader.u8()? {
             ACCEPT => return Ok(Self::Accept(reader.rest())),

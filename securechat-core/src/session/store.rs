@@ -302,7 +302,7 @@ impl Sessions {
     }
 
     /// The suites of a bundle that this device's policy allows, in the policy's order (S1).
-    pub(super) fn suite_for(&self, bundle: &SignedBundle) -> Option<Suite> {
+    pub(crate) fn suite_for(&self, bundle: &SignedBundle) -> Option<Suite> {
         self.policy.first_of(&bundle.bundle().suites)
     }
 }

@@ -26,8 +26,20 @@ const NOW: u64 = 20_000 * DAY;
 
 /// Every seed.
 pub(crate) fn all() -> Vec<Seed> {
-    [parsers(), signed_objects(), requests(), replies(), pushes(), contents(), files(), links(), envelopes(), relay()]
-        .concat()
+    [
+        parsers(),
+        signed_objects(),
+        requests(),
+        replies(),
+        pushes(),
+        contents(),
+        files(),
+        links(),
+        envelopes(),
+        relay(),
+        programs(),
+    ]
+    .concat()
 }
 
 fn rng(seed: u64) -> ChaCha20Rng {
@@ -236,12 +248,27 @@ fn files() -> Vec<Seed> {
     ]
 }
 
-/// What each side of a link sent to the other until it was closed, by the byte that says what kind of link it is.
+/// What each side of a link sent to the other until it was closed, by the bytes that say what kind of link it is.
 fn links() -> Vec<Seed> {
+    const LARGE_STEPS: u8 = 7 << 5;
+    let (peer, pinned, suite) = (1, 2, |index: u8| index << 2);
     let mut seeds = Vec::new();
-    for (choice, name) in [(0xfc, "relay"), (0xfe, "pinned_relay"), (0xfd, "peer"), (0xff, "pinned_peer")] {
-        let (mut one, mut other) = (fuzzing::link(Role::Initiator, choice), fuzzing::link(Role::Responder, choice));
-        let (mut to_other, mut to_one) = (vec![choice], vec![choice]);
+    for (one, other, name) in [
+        (suite(0), suite(0), "relay"),
+        (suite(1) | pinned, suite(1), "relay_cbc"),
+        (suite(2), suite(2), "relay_rsa"),
+        (suite(4) | pinned, suite(4) | pinned, "relay_hybrid"),
+        (suite(0), suite(4), "relay_retry"),
+        (suite(0) | peer | pinned, suite(0) | peer | pinned, "peer"),
+        (suite(3) | peer, suite(3) | peer, "peer_rsa_cbc"),
+        (suite(5) | peer | pinned, suite(5) | peer, "peer_hybrid_cbc"),
+        (suite(2) | peer, suite(1) | peer, "peer_retry"),
+    ] {
+        let (choice_one, choice_other) = (one | LARGE_STEPS, other | LARGE_STEPS);
+        let one = fuzzing::link(Role::Initiator, choice_one);
+        let other = fuzzing::link(Role::Responder, choice_other);
+        let (mut one, mut other) = (one, other);
+        let (mut to_other, mut to_one) = (vec![choice_other], vec![choice_one]);
         for round in 0.. {
             let (mut sent, mut answered) = (Vec::new(), Vec::new());
             if round == 9 {
@@ -272,20 +299,94 @@ fn envelopes() -> Vec<Seed> {
         envelopes.iter().for_each(|envelope| bytes.put_prefixed(envelope).unwrap());
         bytes
     };
-    let (mut alice, mut bob) = (Device::new(1), Device::new(2));
-    let first = alice.write_first(&bob, b"first");
-    let second = alice.write(&bob, &random(300));
-    let answers = [&first, &second].map(|envelope| bob.read(envelope).unwrap());
-    alice.read(&answers[1]).unwrap();
-    let late = alice.write(&bob, b"late");
-    let last = alice.write(&bob, b"last");
-    assert!(bob.read(&last).is_some() && bob.read(&late).is_some() && bob.read(&late).is_none());
-    vec![
-        ("envelope", "first", joined(&[&first])),
-        ("envelope", "out_of_order", joined(&[&second, &first])),
-        ("envelope", "ratchet", joined(&[&first, &second, &last, &late])),
-        ("envelope", "replay", joined(&[&first, &second, &first, &second])),
-    ]
+    let mut seeds = Vec::new();
+    for (suite, name) in ["x25519", "x25519_cbc", "rsa", "rsa_cbc", "hybrid", "hybrid_cbc"].into_iter().enumerate() {
+        let (mut alice, mut bob) = (Device::new(1, suite), Device::new(2, 0));
+        let first = alice.write_first(&bob, b"first");
+        let second = alice.write(&bob, &random(300));
+        let answers = [&first, &second].map(|envelope| bob.read(envelope).unwrap());
+        alice.read(&answers[1]).unwrap();
+        let late = alice.write(&bob, b"late");
+        let last = alice.write(&bob, b"last");
+        assert!(bob.read(&last).is_some() && bob.read(&late).is_some() && bob.read(&late).is_none());
+        seeds.push(("envelope", name, joined(&[&first, &second, &last, &late])));
+        if suite == 0 {
+            seeds.push(("envelope", "out_of_order", joined(&[&second, &first])));
+            seeds.push(("envelope", "replay", joined(&[&first, &second, &first, &second])));
+        }
+    }
+    seeds
+}
+
+/// Steps that make sense, for the targets that are given steps.
+fn programs() -> Vec<Seed> {
+    // An end is given all that is on its way; what is sent by the other is on its way then.
+    const HANDSHAKE: [u8; 12] = [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0];
+    const TALK: [u8; 16] = [6, 3, 1, 1, 0, 7, 5, 2, 0, 0, 6, 1, 3, 1, 0, 0x8e];
+    const SHUT: [u8; 4] = [1, 0, 0, 0];
+    let flip = [10, 0, 20, 0, 3];
+    let link = |first: &[u8], steps: &[&[u8]]| [first, &steps.concat()].concat();
+    let mut seeds = vec![
+        ("link_pair", "relay", link(&[0, 0], &[&HANDSHAKE, &TALK, &SHUT])),
+        ("link_pair", "retry", link(&[0, 4], &[&HANDSHAKE, &HANDSHAKE, &TALK, &SHUT])),
+        ("link_pair", "peer_rsa", link(&[9, 9], &[&HANDSHAKE, &TALK, &SHUT])),
+        ("link_pair", "peer_hybrid", link(&[17, 17], &[&HANDSHAKE, &TALK, &SHUT])),
+        ("link_pair", "flip", link(&[1, 1], &[&[1, 0], &flip, &HANDSHAKE])),
+        ("record", "gcm", link(&[0], &[&TALK, &SHUT])),
+        ("record", "cbc", link(&[4], &[&TALK, &SHUT])),
+        ("record", "peer", link(&[1], &[&TALK, &TALK[..14], &TALK, &SHUT])),
+        ("record", "flip", link(&[0], &[&TALK[..3], &[11, 0, 20, 0, 3], &SHUT])),
+        ("record", "repeat", link(&[5], &[&TALK[..3], &[9, 1, 0], &TALK])),
+        ("negotiation", "offer", b"SCHT\x01\x03\x03\x01\x0a\x0a\x01\x01\x02\x01noise".to_vec()),
+        ("negotiation", "accept", b"\x01noise".to_vec()),
+        ("negotiation", "retry", vec![2, 1, 1]),
+        ("negotiation", "refuse", vec![3, 5]),
+    ];
+    // Packets go from 0 to 1, and with 0x40 back; 4 delivers the next, 12 restarts, 13 lets time pass, 14 keeps a backup.
+    let (there, back, next) = ([0, 4, 1], [0x40, 3, 2], [4]);
+    let talk = [&there[..], &next, &back, &next].concat();
+    for suite in 0..6 {
+        let name = ["x25519", "x25519_cbc", "rsa", "rsa_cbc", "hybrid", "hybrid_cbc"][usize::from(suite)];
+        seeds.push(("session", name, [&[suite], &talk[..], &[12], &talk].concat()));
+    }
+    let forged = [10, 0, 1, 30, 0, 2, 1];
+    let backup = [&[0, 14][..], &talk, &[14], &talk, &[13, 1], &talk].concat();
+    seeds.push(("session", "backup", backup));
+    seeds.push(("session", "out_of_order", [&[0][..], &talk, &there, &there, &there, &[8, 4, 8, 3, 8, 2]].concat()));
+    seeds.push(("session", "forged", [&[0][..], &there, &forged, &next, &there, &forged, &next].concat()));
+    seeds.push(("session", "crossed", [&[0][..], &there, &back, &next, &next, &[0x80, 1, 1, 3, 1], &next].concat()));
+    // 4 and 5 connect, 0 and 1 write, 6 lets all arrive.
+    let (connect, write) = ([4, 5, 6], [0, 6, 1, 6]);
+    seeds.extend([
+        ("network", "talk", [&[0][..], &connect, &write, &write].concat()),
+        ("network", "talk_cbc", [&[5][..], &connect, &write, &write].concat()),
+        ("network", "talk_hybrid", [&[2][..], &connect, &write, &write].concat()),
+        ("network", "cut", [&[4][..], &connect, &[0, 8, 16, 0, 17, 1], &connect, &write].concat()),
+        ("network", "touched", [&[4][..], &connect, &[0, 14, 0, 0, 0, 9, 0, 6], &connect, &write].concat()),
+        ("network", "lies", [&[0][..], &connect, &[18, 2, 0, 6, 18, 0, 1, 6, 18, 9, 1, 6], &write].concat()),
+        ("network", "backup", [&[4][..], &connect, &[24], &write, &[24], &connect, &write].concat()),
+        ("network", "restart", [&[4][..], &connect, &write, &[22, 23], &connect, &write].concat()),
+        ("network", "peers", [&[4][..], &[26, 6], &write].concat()),
+        ("network", "file", [&[4][..], &connect, &[30, 1, 6, 30, 1, 6, 20, 0, 6]].concat()),
+    ]);
+    let calls: Vec<u8> = (0..24).flat_map(|call| [0, call, call % 3]).collect();
+    seeds.extend([
+        ("client", "calls", [&[4][..], &calls].concat()),
+        ("client", "strangers", [&[0][..], &calls].concat()),
+        ("client", "heard_again", [&[4][..], &[5, 0, 5, 1, 13, 2, 0, 3, 0, 0, 13, 1, 0, 3, 4, 1]].concat()),
+        ("client", "told", [&[4][..], &[1, 0, 0, 0x40, 6, 1, 0, 0x40, 2, 3, 1, 2, 3]].concat()),
+    ]);
+    // A request of connection 0, 1 or 2: who else, a number, what.
+    let asks = |at: u8, what: &[u8]| what.iter().flat_map(|what| [at, 1 - at, 1, *what]).collect::<Vec<u8>>();
+    let logins = [[0, 0, 0, 3], [1, 1, 0, 3]].concat();
+    let all: Vec<u8> = (7..20).collect();
+    seeds.extend([
+        ("relay_ops", "all", [&logins[..], &asks(0, &all), &asks(1, &[19, 14])].concat()),
+        ("relay_ops", "blobs", [&logins[..], &[0, 0, 4, 20, 9, 0, 0, 0, 21, 1, 9, 1, 0, 4, 21, 1, 0, 4, 22]].concat()),
+        ("relay_ops", "register", vec![2, 2, 0, 1, 2, 2, 0, 3, 2, 0, 1, 17, 0, 0, 0, 3]),
+        ("relay_ops", "idle", [&[48][..], &logins, &asks(0, &[17, 16]), &[52, 3, 52, 17, 60, 48, 56, 2]].concat()),
+    ]);
+    seeds
 }
 
 /// A user as their device talks to the relay, on the connection of their number.
