@@ -33,6 +33,8 @@
 //! saved, then what is to be sent, then what happened. Nothing is sent while a save waits.
 //!
 //! ```no_run
+//! use rand::rngs::SysRng;
+//! use rand_core::UnwrapErr;
 //! use securechat_core::client::{Client, ClientConfig, Save};
 //! use securechat_core::event::{Event, MessageBody};
 //! use securechat_core::identity::{RelayAddress, UserName};
@@ -50,7 +52,7 @@
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let relay: RelayAddress = std::env::args().nth(1).ok_or("give the relay's address")?.parse()?;
 //!     let bob = UserName::new("bob")?;
-//!     let mut rng: rand::rngs::StdRng = rand::make_rng();
+//!     let mut rng = UnwrapErr(SysRng); // the operating system's, which keeps nothing in this process
 //!     let vault = Vault::generate(&mut rng);
 //!     let mut client = Client::create(ClientConfig::new(UserName::new("alice")?), vault, Box::new(rng), now())?;
 //!     let mut socket = TcpStream::connect((relay.host.as_str(), relay.port))?;

@@ -4,10 +4,10 @@ use crate::error::Error;
 use crate::passphrase::{self, Cost, SALT};
 use crate::store::Store;
 use rand::TryRng;
-use rand::rngs::{StdRng, SysRng};
-use rand::{Rng, SeedableRng};
+use rand::rngs::SysRng;
 use securechat_core::client::{Client, ClientConfig, History};
 use securechat_core::crypto::secret::Secret;
+use securechat_core::crypto::{self, Random};
 use securechat_core::error::{ApiMisuse, Error as CoreError};
 use securechat_core::identity::{RelayAddress, UserName};
 use securechat_core::limits::Limits;
@@ -22,7 +22,6 @@ use zeroize::Zeroizing;
 const RSA_BITS: usize = 3072;
 
 /// What opens a state, or creates it where there is none.
-#[derive(Debug)]
 pub struct StateOptions {
     /// Where the state lives: a folder of its own.
     pub folder: PathBuf,
@@ -55,13 +54,23 @@ impl StateOptions {
     }
 }
 
+impl std::fmt::Debug for StateOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("StateOptions")
+            .field("folder", &self.folder)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
 /// An open state: its records, and the client restored from them.
 pub struct State {
     pub(crate) store: Store,
     pub(crate) client: Client,
     /// Seals what the program itself keeps; the same key as the client's.
     vault: Vault,
-    rng: StdRng,
+    rng: Random,
 }
 
 impl State {
@@ -85,8 +94,8 @@ impl State {
             }
             None => {
                 let user = options.user.as_ref().ok_or_else(|| Error::NewState(store.folder().to_owned()))?;
-                let vault = Vault::generate(&mut rng);
-                let sealed = vault.seal("setting/user", user.as_str().as_bytes(), &mut rng);
+                let vault = Vault::generate(&mut *rng);
+                let sealed = vault.seal("setting/user", user.as_str().as_bytes(), &mut *rng);
                 let key = protect(&mut store, &vault, &options.passphrase, options.cost, &[("user", &sealed)])?;
                 let wrapped = store.setting("vault")?.unwrap_or_default();
                 (vault, unwrap(&key, &wrapped)?)
@@ -100,7 +109,7 @@ impl State {
         let config =
             ClientConfig { user, policy: options.policy, limits: Arc::new(options.limits), rsa_bits: options.rsa_bits };
         let records = store.records()?;
-        let engine_rng = Box::new(random()?);
+        let engine_rng = random()?;
         let client = if records.is_empty() {
             Client::create(config, own, engine_rng, now())?
         } else {
@@ -123,7 +132,7 @@ impl State {
 
     /// Keeps the relay's address for the next time.
     pub fn remember_relay(&mut self, relay: &RelayAddress) -> Result<(), Error> {
-        let sealed = self.vault.seal("setting/relay", relay.to_string().as_bytes(), &mut self.rng);
+        let sealed = self.vault.seal("setting/relay", relay.to_string().as_bytes(), &mut *self.rng);
         self.store.set(&[("relay", &sealed)])
     }
 
@@ -148,11 +157,11 @@ pub(crate) fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A generator seeded by the operating system.
-fn random() -> Result<StdRng, Error> {
-    let mut seed = Zeroizing::new([0; 32]);
-    SysRng.try_fill_bytes(seed.as_mut_slice()).map_err(|_| Error::Randomness)?;
-    Ok(StdRng::from_seed(*seed))
+/// A generator seeded by the operating system, which forgets what it gave.
+fn random() -> Result<Random, Error> {
+    let mut seed = Secret::zero();
+    SysRng.try_fill_bytes(seed.as_mut_bytes()).map_err(|_| Error::Randomness)?;
+    Ok(crypto::from_seed(&seed))
 }
 
 /// Wraps the vault key under a passphrase: `salt`, `cost` and `vault`, with other settings, all or none.
@@ -167,7 +176,7 @@ fn protect(
     let mut salt = [0; SALT];
     rng.fill_bytes(&mut salt);
     let key = passphrase::derive(passphrase, &salt, cost)?;
-    let wrapped = vault.wrap(&key, &mut rng);
+    let wrapped = vault.wrap(&key, &mut *rng);
     let cost = cost.to_bytes();
     store.set(&[&[("salt", &salt[..]), ("cost", &cost), ("vault", &wrapped)], more].concat())?;
     Ok(key)

@@ -10,6 +10,7 @@ use crate::link::{Link, LinkConfig, LinkEvent, Purpose};
 use crate::session::PrekeyPublication;
 use crate::wire::{CloseCode, Ping, Received, Refusal, RefusalCode, Reply, Request};
 use std::collections::{BTreeMap, VecDeque};
+use zeroize::Zeroizing;
 
 /// One connection.
 pub(super) struct Connection {
@@ -356,7 +357,11 @@ impl Client {
                         None => {}
                     }
                 }
-                LinkEvent::Data(data) => self.receive(link, &data)?,
+                LinkEvent::Data(data) => {
+                    // It may hold the secret of one-time codes.
+                    let data = Zeroizing::new(data);
+                    self.receive(link, &data)?;
+                }
                 LinkEvent::Closed { code } => {
                     self.drop_link(link, None);
                     if code != CloseCode::Done as u8 {

@@ -12,6 +12,7 @@ pub mod mlkem;
 pub mod one_time;
 #[doc(hidden)]
 pub mod published;
+mod random;
 pub mod rsa;
 pub mod secret;
 #[cfg(test)]
@@ -22,15 +23,7 @@ mod testing;
 pub(crate) mod vectors;
 pub mod x25519;
 
-/// The randomness that an engine owns; the host gives one that is good, a test one that replays.
-pub type Random = Box<dyn rand_core::CryptoRng + Send>;
-
-/// A generator of its own for a part of an engine, seeded from the engine's: a run still replays from one seed.
-pub fn fork(rng: &mut dyn rand_core::CryptoRng) -> Random {
-    let mut seed = zeroize::Zeroizing::new([0; 32]);
-    rng.fill_bytes(&mut *seed);
-    Box::new(<rand::rngs::StdRng as rand_core::SeedableRng>::from_seed(*seed))
-}
+pub use random::{Random, fork, from_seed};
 
 /// Writes bytes as lower-case hex digits.
 fn write_hex(formatter: &mut core::fmt::Formatter<'_>, bytes: &[u8]) -> core::fmt::Result {

@@ -159,7 +159,7 @@ pub enum LinkEvent {
         /// Who the other side is; none for a relay's client.
         remote: Option<SignedBundle>,
     },
-    /// What the other side sent in one record.
+    /// What the other side sent in one record. The host wipes it where it may be secret.
     Data(Vec<u8>),
     /// The other side closed the link. Nothing more comes.
     Closed {
