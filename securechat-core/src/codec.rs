@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 /// Reads a fixed layout from a byte slice, big-endian.
-#[derive(Clone, Debug)]
+#[derive(Clone, derive_more::Debug)]
 pub struct Reader<'a> {
+    #[debug("{} bytes", rest.len())]
     rest: &'a [u8],
 }
 

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::identity::{Fingerprint, Identity, Trust, UserName};
 use crate::suite::Suite;
 use crate::wire::{CloseCode, Presence, RefusalCode};
+use derive_more::Debug;
 use zeroize::Zeroizing;
 
 /// One of a client's connections: to its relay or to a peer.
@@ -49,6 +50,8 @@ pub enum RequestKind {
 }
 
 /// Something that happened and that the application should know.
+///
+/// `Debug` shows who, which and how much, and nothing of what anybody wrote or sent.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -265,10 +268,12 @@ pub enum Event {
         /// The message that carried the offer.
         id: MessageId,
         /// A safe base name (F4).
+        #[debug("{} bytes", name.len())]
         name: String,
         /// Size in bytes.
         size: u64,
         /// What its sender says it is.
+        #[debug("{} bytes", media_type.len())]
         media_type: String,
     },
     /// Bytes of a file that is being sent are needed: [`Client::supply_file`](crate::client::Client::supply_file).
@@ -289,6 +294,7 @@ pub enum Event {
         /// Where they belong.
         offset: u64,
         /// The bytes.
+        #[debug("{} bytes", data.len())]
         data: Vec<u8>,
     },
     /// How far a transfer has come.
@@ -362,17 +368,18 @@ pub struct Message {
     pub body: MessageBody,
 }
 
-/// What a message says.
+/// What a message says. `Debug` shows kinds, ids and lengths.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MessageBody {
     /// A text.
-    Text(String),
+    Text(#[debug("{} bytes", _0.len())] String),
     /// A new text for an earlier message of the same user.
     Edit {
         /// Which.
         id: MessageId,
         /// The new text.
+        #[debug("{} bytes", text.len())]
         text: String,
     },
     /// An earlier message of the same user is taken back.
@@ -385,6 +392,7 @@ pub enum MessageBody {
         /// To which.
         id: MessageId,
         /// An emoji or a short text.
+        #[debug("{} bytes", reaction.len())]
         reaction: String,
         /// Whether it is taken back.
         removed: bool,
@@ -392,11 +400,13 @@ pub enum MessageBody {
     /// What the user wants to be called, and more to show about them.
     Profile {
         /// The display name; untrusted text.
+        #[debug("{} bytes", name.len())]
         name: String,
     },
     /// A file was offered; see [`Event::FileOffered`]. In copies of what other devices sent.
     File {
         /// Its name.
+        #[debug("{} bytes", name.len())]
         name: String,
         /// Its size in bytes.
         size: u64,
@@ -406,6 +416,7 @@ pub enum MessageBody {
         /// The kind's number.
         kind: u16,
         /// Its bytes.
+        #[debug("{} bytes", bytes.len())]
         bytes: Vec<u8>,
     },
 }

@@ -13,6 +13,7 @@ mod program;
 use program::{Program, fingerprint};
 use securechat_server::{Config, RunningServer, Server};
 use std::fs;
+use std::process::Command;
 use tempfile::TempDir;
 
 fn relay(place: &TempDir, change: impl FnOnce(&mut Config)) -> RunningServer {
@@ -77,6 +78,42 @@ fn two_programs_talk_also_while_one_is_away() {
     alice.expect("bob: now I am");
     relay.shutdown().unwrap();
     alice.expect("the relay stops");
+}
+
+/// ATTACKS.md C5: nothing that a program prints has a password, the passphrase or a private key in it.
+#[test]
+fn c5_what_the_program_prints_shows_no_secret() {
+    let place = tempfile::tempdir().unwrap();
+    let relay = relay(&place, |config| config.set_server_password("doorkeeper-canary".to_owned().into()).unwrap());
+    let file = |name: &str| {
+        fs::write(place.path().join(name), format!("{name}-canary\n")).unwrap();
+        place.path().join(name).display().to_string()
+    };
+    let (door, first, new) = (file("doorkeeper"), file("password"), file("new"));
+    let files = ["--server-password-file", &door, "--password-file", &first, "--new-password-file", &new];
+    let mut printed = Vec::new();
+    let mut alice = start(&place, "alice", &relay, &files);
+    alice.type_line("/register");
+    alice.expect("logged in as alice");
+    alice.type_line("/passwd");
+    alice.type_line("/devices");
+    alice.expect("this device");
+    printed.extend(alice.end().1);
+    // The password from before is wrong now, and the passphrase is too.
+    let mut other = start(&place, "alice2", &relay, &[]);
+    other.type_line("/nonsense");
+    printed.extend(other.end().1);
+    let mut wrong = Command::new(env!("CARGO_BIN_EXE_securechat"));
+    wrong.args(["--user", "alice", "--state"]).arg(place.path().join("alice"));
+    wrong.env("SECURECHAT_PASSPHRASE", "passphrase-canary").env("RUST_BACKTRACE", "1").env("RUST_LOG", "trace");
+    printed.extend(Program::run(wrong).end().1);
+    assert!(printed.len() > 5, "{printed:#?}");
+    for line in &printed {
+        for secret in ["canary", "a passphrase for tests", "password of alice"] {
+            assert!(!line.contains(secret), "{line}");
+        }
+    }
+    relay.shutdown().unwrap();
 }
 
 #[test]

@@ -23,11 +23,12 @@ const AGE: &str = "age";
 const LIST: &str = "list/";
 
 /// One record to keep, or to remove. Keys and values are opaque: both are made with the vault's key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq)]
 pub struct Save {
     /// The record's key: 32 hex digits.
     pub key: String,
     /// Its new value, or `None` when the record is to be removed.
+    #[debug("{:?} bytes", value.as_ref().map(Vec::len))]
     pub value: Option<Vec<u8>>,
 }
 

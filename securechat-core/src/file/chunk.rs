@@ -26,10 +26,11 @@ const CHUNK: u64 = CHUNK_SIZE as u64;
 
 /// The chunks of one file. It remembers none of them, so that threads can share it; what came and went is noted in
 /// a [`Manifest`].
-#[derive(Debug)]
+#[derive(derive_more::Debug)]
 pub struct Chunks {
     key: Secret<32>,
     salt: Secret<32>,
+    #[debug(skip)]
     commit: [u8; 32],
     id: [u8; 16],
     size: u64,

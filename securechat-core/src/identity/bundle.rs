@@ -115,8 +115,9 @@ impl Bundle {
 }
 
 /// A bundle whose signature was checked, with the bytes it came in: label "bundle".
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq)]
 pub struct SignedBundle {
+    #[debug("{} bytes", bytes.len())]
     bytes: Vec<u8>,
     bundle: Bundle,
 }

@@ -73,8 +73,9 @@ impl DeviceList {
 ///
 /// That the signatures are good says nothing about who may sign: that is for
 /// [`verify_first`](Self::verify_first) and [`verify_follows`](Self::verify_follows).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq)]
 pub struct SignedDeviceList {
+    #[debug("{} bytes", bytes.len())]
     bytes: Vec<u8>,
     list: DeviceList,
     hash: [u8; 32],

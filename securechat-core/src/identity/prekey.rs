@@ -155,8 +155,9 @@ struct Body {
 /// | identity | 32 bytes; the signer |
 /// | device | varint u32 |
 /// | prekey | [`PrekeyPublic`] |
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq)]
 pub struct SignedPrekey {
+    #[debug("{} bytes", bytes.len())]
     bytes: Vec<u8>,
     body: Body,
 }

@@ -28,10 +28,10 @@ impl ConnId {
 }
 
 /// What the host does with a connection's link.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(derive_more::Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send these bytes as one data record.
-    Data(Zeroizing<Vec<u8>>),
+    Data(#[debug("{} bytes", _0.len())] Zeroizing<Vec<u8>>),
     /// Let the other side send frames of full length from now on (3).
     Admitted,
     /// Close the link with this code, as [`CloseCode`] numbers it. The connection is gone from the relay.
@@ -162,12 +162,12 @@ pub(super) struct Outbox {
     pub(super) ready: bool,
 }
 
-#[derive(Debug)]
+#[derive(derive_more::Debug)]
 pub(super) enum Item {
     /// The answer to a request.
-    Answer(Zeroizing<Vec<u8>>),
+    Answer(#[debug("{} bytes", _0.len())] Zeroizing<Vec<u8>>),
     /// A push, which many connections may share.
-    Push(Arc<Zeroizing<Vec<u8>>>),
+    Push(#[debug("{} bytes", _0.len())] Arc<Zeroizing<Vec<u8>>>),
     Admitted,
 }
 

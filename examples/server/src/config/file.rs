@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 impl Config {
     /// Takes over what a configuration file says; see `examples/server/securechat-server.toml`.
     pub fn apply_toml(&mut self, text: &str) -> Result<(), ConfigError> {
-        let file: File = toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?;
+        let file: File = toml::from_str(text).map_err(|error| ConfigError::Syntax(mistake(text, &error)))?;
         set(&mut self.listen, file.listen);
         set(&mut self.data, file.data);
         set(&mut self.rsa_bits, file.rsa_bits);
@@ -31,6 +31,16 @@ impl Config {
         file.limits.unwrap_or_default().apply(&mut self.limits);
         file.rates.unwrap_or_default().apply(&mut self.limits)
     }
+}
+
+/// Where a mistake is and what it is; nothing of what a line about a password says.
+fn mistake(text: &str, error: &toml::de::Error) -> String {
+    let Some(span) = error.span() else { return error.message().to_owned() };
+    let before = text.get(..span.start).unwrap_or_default();
+    let line = before.matches('\n').count();
+    let is_secret = text.lines().nth(line).is_some_and(|text| text.contains("password"));
+    let what = if is_secret { "not a text in quotes" } else { error.message() };
+    format!("line {}: {what}", line + 1)
 }
 
 #[derive(Deserialize)]

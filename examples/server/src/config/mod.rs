@@ -235,7 +235,26 @@ mod tests {
         for rate in ["{ burst = 0, every = 1.0 }", "{ burst = 1, every = -1.0 }", "{ burst = 1, every = 0.0 }"] {
             assert_eq!(error(&format!("[rates]\nlogin = {rate}")), ConfigError::Rate("login"));
         }
+        assert_eq!(
+            error("rsa-bits = 2048\nlisten = 5").to_string(),
+            "the configuration file has a mistake:\nline 2: invalid type: integer `5`, expected a string"
+        );
         assert_eq!(error("rsa-bits = 1024").to_string(), "rsa-bits is 1024; choose a number from 2048 to 4096");
+    }
+
+    /// ATTACKS.md C5.
+    #[test]
+    fn c5_a_mistake_beside_a_password_does_not_show_it() {
+        for line in [
+            "server-password = 'canary",
+            "server-password = 6512",
+            "server-password = canary",
+            "server-password: canary",
+        ] {
+            let sentence = parse(&format!("listen = 'x:1'\n{line}\nrsa-bits = 2048")).unwrap_err();
+            let shown = format!("{sentence} {sentence:?}");
+            assert!(shown.contains("line 2") && !shown.contains("canary") && !shown.contains("6512"), "{shown}");
+        }
     }
 
     #[test]

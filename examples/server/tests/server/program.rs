@@ -2,8 +2,11 @@
 
 use crate::support::*;
 use rustix::process::{Pid, Signal, kill_process};
+use securechat_core::crypto::one_time::{code_at, step_at};
 use securechat_core::identity::RelayAddress;
-use securechat_core::wire::CloseCode;
+use securechat_core::wire::{
+    ChangePassword, CloseCode, ConfirmCode, OneTimeCode, Password, RefusalCode, Reply, Request, SetUpCode,
+};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -29,7 +32,11 @@ struct Program {
 
 impl Program {
     fn start(folder: &Path) -> Self {
-        let mut child = command(folder, &["-v"]).spawn().unwrap();
+        Self::run(command(folder, &["-v"]))
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let address = lines.map(|line| line.trim().parse()).find_map(Result::ok).expect("it prints its address");
         Self { child, address }
@@ -79,6 +86,49 @@ fn ctrl_c_and_sigterm_close_the_links_and_exit_with_0() {
         }
         assert!(!log.contains("password"), "{log}");
     }
+}
+
+/// ATTACKS.md C5: whatever is asked for, and however much the log is to say.
+#[test]
+fn c5_the_log_at_its_longest_shows_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut verbose = command(folder.path(), &["-vv"]);
+    verbose.env("SECURECHAT_SERVER_PASSWORD", "doorkeeper-canary");
+    let program = Program::run(verbose);
+    let (alice, second) = (Device::new("alice", 1), Device::new("alice", 2));
+    let mut client = Client::connect(&program.address);
+    assert_eq!(client.enter("knocking-canary").unwrap_err().code, RefusalCode::ServerPassword);
+    client.enter("doorkeeper-canary").unwrap();
+    let request = alice.register("first-canary", &client);
+    assert!(matches!(client.request(&request), Ok(Reply::Register(_))));
+    client.link.raise_frame_limit();
+    let password = |text: &str| Password::new(text.to_owned()).unwrap();
+    let change = ChangePassword { old: password("first-canary"), new: password("second-canary") };
+    client.request(&Request::ChangePassword(change)).unwrap();
+    let set_up = SetUpCode { password: password("second-canary"), code: None };
+    let Ok(Reply::SetUpCode(code)) = client.request(&Request::SetUpCode(set_up)) else { panic!("no secret") };
+    let number = code_at(&code.secret, step_at(now()));
+    client.request(&Request::ConfirmCode(ConfirmCode { code: OneTimeCode::new(number).unwrap() })).unwrap();
+    client.sends(&alice, 1, b"envelope-canary");
+    let mut other = Client::connect(&program.address);
+    other.enter("doorkeeper-canary").unwrap();
+    let request = second.log_in("third-canary", &other);
+    let _ = other.refused(&request);
+    program.send(Signal::TERM);
+    let (status, log) = program.end();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(log.contains("DEBUG") || log.contains("TRACE"), "{log}");
+    assert!(log.contains("alice") && log.contains("login refused"), "{log}");
+    let identity = std::fs::read_dir(folder.path().join("data")).unwrap().map(|entry| entry.unwrap().path());
+    let keys: Vec<Vec<u8>> = identity.filter_map(|path| std::fs::read(path).ok()).collect();
+    let keys = keys.iter().filter(|file| file.len() < 10_000).flat_map(|file| file.windows(8));
+    let secrets = keys.chain(code.secret.as_bytes().windows(8));
+    for secret in secrets.filter(|bytes| bytes.iter().any(|byte| !byte.is_ascii_graphic() && *byte != 0)) {
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let decimal = secret.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        assert!(!log.to_lowercase().contains(&hex) && !log.contains(&decimal), "{hex} is in:\n{log}");
+    }
+    assert!(!log.contains("canary") && !log.contains(&format!("{number:06}")), "{log}");
 }
 
 #[test]
