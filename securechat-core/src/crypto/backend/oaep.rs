@@ -37,7 +37,7 @@ pub(super) fn encode(message: &[u8; MESSAGE], seed: &[u8; HASH], size: usize) ->
 
 /// Decodes in place: writes what stands where a message of that length would be, and gives whether the encoding is right.
 /// The work is the same whether or not it is.
-pub(super) fn decode(encoded: &mut [u8], label: &[u8], message: &mut [u8]) -> Choice {
+pub(in crate::crypto) fn decode(encoded: &mut [u8], label: &[u8], message: &mut [u8]) -> Choice {
     let Some((first, seed, block)) = split(encoded) else { return Choice::from(0) };
     mask(seed, block);
     mask(block, seed);
