@@ -121,7 +121,7 @@ fn the_core_touches_no_world() {
                 "SysRng",
                 "OsRng",
                 "ThreadRng",
-                "rand::rng",
+                "rand::rng(",
                 "getrandom",
                 "make_rng",
                 "unsafe ",
