@@ -22,6 +22,7 @@ from unittest import mock
 
 import link
 import reference
+import sessions
 import talk
 import vectors
 from structs import Refused
@@ -196,6 +197,63 @@ class Sessions(WithARelay):
 
     def test_rsa_gcm_the_reference_begins(self) -> None:
         self.talk(0x0201, client_begins=False)
+
+
+class Checks(unittest.TestCase):
+    """What the reference refuses and no vector shows."""
+
+    def setUp(self) -> None:
+        self.alice, self.bob = (self.device(name, 0x0101) for name in ("alice", "bob"))
+        self.here = sessions.Sessions(self.alice, [0x0101])
+        self.there = sessions.Sessions(self.bob, [0x0101])
+
+    def device(self, user: str, suite: int) -> reference.Device:
+        return reference.Device.generate(user, [suite])
+
+    def open(self, envelope: bytes) -> sessions.Opened:
+        return self.there.open(envelope, lambda _: True)
+
+    def test_a_payload_that_does_not_belong_there(self) -> None:
+        header = link.offer([0x0101], 0, "relay")
+        handshake = reference.Handshake("relay", 0x0101, True, link.prologue(header), None)
+        message = handshake.write(b"payload")
+        relay = link.Link("relay", False, [0x0101], self.bob)
+        with self.assertRaisesRegex(Refused, "payload"):
+            relay.receive(link.framed(header + message))
+
+    def test_a_bundle_of_somebody_else_in_a_signed_handshake(self) -> None:
+        alice, bob, mallory = (self.device(name, 0x0201) for name in ("alice", "bob", "mallory"))
+        mallory.bundle = alice.bundle
+        ends = sessions.Sessions(mallory, [0x0201]), sessions.Sessions(bob, [0x0201])
+        ends[0].open_to(bob.bundle, None)
+        envelope = ends[0].seal(bob.identity, b"")
+        with self.assertRaisesRegex(Refused, "signed by somebody else"):
+            ends[1].open(envelope, lambda _: True)
+
+    def test_more_than_2000_messages_are_missing(self) -> None:
+        self.here.open_to(self.bob.bundle, None)
+        envelopes = [self.here.seal(self.bob.identity, b"") for _ in range(2003)]
+        self.assertTrue(self.open(envelopes[0]).is_new)
+        with self.assertRaisesRegex(Refused, "missing"):
+            self.open(envelopes[2002])
+        self.assertFalse(self.open(envelopes[2001]).is_new)
+
+    def test_an_order_that_is_too_high(self) -> None:
+        for order, opens in ((100_001, False), (100_000, True)):
+            self.here.known.clear()
+            self.here.orders[self.bob.identity] = order - 1
+            self.here.open_to(self.bob.bundle, None)
+            envelope = self.here.seal(self.bob.identity, b"")
+            if opens:
+                self.assertTrue(self.open(envelope).is_new)
+            else:
+                with self.assertRaisesRegex(Refused, "order"):
+                    self.open(envelope)
+
+    def test_typing_opens_no_session(self) -> None:
+        self.here.open_to(self.bob.bundle, None)
+        with self.assertRaisesRegex(Refused, "begin"):
+            self.here.seal(self.bob.identity, b"", transient=True)
 
 
 class Vectors(unittest.TestCase):
