@@ -179,7 +179,7 @@ impl Rate {
 pub struct Limits {
     /// Time for a handshake, the host's decision on a `Verify` included.
     pub handshake_timeout: Duration,
-    /// RSA handshakes that a host runs at once.
+    /// RSA private operations that a host runs at once.
     pub rsa_handshakes: usize,
     /// Connections that a relay holds at once.
     pub connections: usize,

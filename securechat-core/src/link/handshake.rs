@@ -107,20 +107,14 @@ impl ExpectOffer {
 
     fn accept(self, suite: Suite, frame: &[u8], io: &mut Io) -> Result<State, Error> {
         let (_, header, message) = Offer::decode(frame)?;
-        let slot = match (suite.key_exchange, &self.setup.config.rsa_slots) {
-            (KeyExchange::Rsa, Some(slots)) => match slots.take() {
-                Some(slot) => Some(slot),
-                None => {
-                    io.send_frame(&negotiation::refusal_answer(ApiMisuse::Busy.into()));
-                    return Err(ApiMisuse::Busy.into());
-                }
-            },
-            _ => None,
-        };
+        let full = self.setup.config.rsa_slots.as_ref().is_some_and(|slots| !slots.has_room());
+        if suite.key_exchange == KeyExchange::Rsa && full {
+            io.send_frame(&negotiation::refusal_answer(ApiMisuse::Busy.into()));
+            return Err(ApiMisuse::Busy.into());
+        }
         let prologue = negotiation::prologue(self.retried.as_ref(), header);
         let handshake = self.setup.handshake(suite, &prologue)?;
-        let progress =
-            Progress { setup: self.setup, suite, handshake, remote: None, _slot: slot, prefix: &[negotiation::ACCEPT] };
+        let progress = Progress { setup: self.setup, suite, handshake, remote: None, prefix: &[negotiation::ACCEPT] };
         progress.receive(message, io)
     }
 }
@@ -157,7 +151,7 @@ impl ExpectAnswer {
         match Answer::decode(frame)? {
             Answer::Accept(message) => {
                 let Self { setup, suite, handshake, .. } = self;
-                Progress { setup, suite, handshake, remote: None, _slot: None, prefix: &[] }.receive(message, io)
+                Progress { setup, suite, handshake, remote: None, prefix: &[] }.receive(message, io)
             }
             Answer::Retry(suite) => {
                 let offer = self.offer.retry(suite).ok_or(PeerMisbehaved::BadRetry)?;
@@ -178,8 +172,6 @@ struct Progress {
     handshake: Handshake,
     /// Whom the other side's bundle names, once it came in.
     remote: Option<SignedBundle>,
-    /// The place among the RSA handshakes that run at once, held until this one is over.
-    _slot: Option<RsaSlot>,
     /// What stands before our next message in its frame.
     prefix: &'static [u8],
 }
@@ -188,7 +180,9 @@ impl Progress {
     /// Reads the other side's message, checks whose it is, and goes on as far as that allows.
     fn receive(mut self, message: &[u8], io: &mut Io) -> Result<State, Error> {
         let carries_identity = self.handshake.carries_identity();
+        let place = self.place()?;
         let payload = self.handshake.read(message, &mut *self.setup.rng)?;
+        drop(place);
         if !carries_identity {
             return if payload.is_empty() { self.advance(io) } else { Err(PeerMisbehaved::UnexpectedPayload.into()) };
         }
@@ -215,6 +209,13 @@ impl Progress {
             Stopped::Handshake(self)
         };
         Ok(State::ExpectDecision(Box::new(ExpectDecision { fingerprint, stopped })))
+    }
+
+    /// The place that reading the next message takes, where it needs the private RSA operation.
+    fn place(&self) -> Result<Option<RsaSlot>, ApiMisuse> {
+        let slots = self.setup.config.rsa_slots.as_ref();
+        let needed = slots.filter(|_| self.setup.role == Role::Responder && self.handshake.decapsulates());
+        needed.map(|slots| slots.take().ok_or(ApiMisuse::Busy)).transpose()
     }
 
     /// Writes what is ours to write now.

@@ -114,7 +114,7 @@ pub struct LinkConfig {
     pub pin: Option<Fingerprint>,
     /// As a responder: refuse every offer as `busy`.
     pub busy: bool,
-    /// As a responder: the places for RSA handshakes, shared with the host's other links. None is no bound.
+    /// As a responder: the places for RSA private operations, shared with the host's other links. None is no bound.
     pub rsa_slots: Option<RsaSlots>,
     /// Records of a direction between two rekeys; for tests that cannot send 2^20 of them. Both sides have to agree.
     #[doc(hidden)]

@@ -64,6 +64,12 @@ impl Handshake {
         tokens.is_some_and(|tokens| tokens.contains(&Token::S) || tokens.contains(&Token::Sig))
     }
 
+    /// Whether reading the next message takes an RSA private operation.
+    pub fn decapsulates(&self) -> bool {
+        let tokens = self.0.as_ref().ok().filter(|running| !running.is_my_turn()).and_then(|running| running.tokens());
+        tokens.is_some_and(|tokens| tokens.contains(&Token::Skem))
+    }
+
     /// Whether the next message is ours to write.
     pub fn is_my_turn(&self) -> bool {
         self.0.as_ref().is_ok_and(|running| running.tokens().is_some() && running.is_my_turn())
