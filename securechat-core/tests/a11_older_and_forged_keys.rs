@@ -278,6 +278,72 @@ fn a11_a_forged_list_of_ones_own_gets_no_copies() {
     assert!(!recipients.borrow().contains(&forger.identity()));
 }
 
+/// The relay takes a registration, says that the user has another device already, and shows a list of its own making.
+/// Countersigned by the new device's proposal it would be one that contacts find in order, and the safety number with it.
+#[test]
+fn a11_a_registration_is_not_answered_with_another_list() {
+    let (mut net, alice, _) = two(411);
+    let forger = Mallory::new(12, "carol", &policy());
+    let forged = forger.list.clone();
+    let proposed = Rc::new(Cell::new(0));
+    let handle = proposed.clone();
+    net.relay.on_job = Some(Box::new(move |job| {
+        if let StoreJob::PutProposal { .. } = job {
+            handle.set(handle.get() + 1);
+        }
+    }));
+    net.relay.on_reply = Some(Box::new(move |reply| match reply {
+        Reply::Register(state) => state.listed = false,
+        Reply::FetchLists(page) => (page.epoch, page.lists, page.next) = (0, vec![forged.bytes().into()], 0),
+        _ => {}
+    }));
+    let carol = net.add("carol", &policy());
+    net.connect(carol);
+    net.run();
+    net.hosts[carol].client.register(PASSWORD, net.now).unwrap();
+    net.drain(carol);
+    net.advance(120_000);
+    assert!(
+        net.saw(carol, |event| *event == Event::KeysChanged { user: name("carol") }),
+        "{:?}",
+        net.hosts[carol].events
+    );
+    assert_eq!(net.hosts[carol].client.devices(), [net.hosts[carol].client.identity()]);
+    assert_eq!(proposed.get(), 0, "nothing was signed for the forger");
+    // Honest again: the account is what it was meant to be.
+    net.relay.on_reply = None;
+    net.cut(carol);
+    net.connect(carol);
+    net.run();
+    net.hosts[carol].client.log_in(PASSWORD, None, net.now).unwrap();
+    net.drain(carol);
+    net.run();
+    net.say(carol, "alice", "it is me");
+    assert_eq!(net.texts(alice), [("carol".to_owned(), "it is me".to_owned())]);
+}
+
+/// Where the name was taken, by the user's own account as it may be, its list is no surprise: the device asks to join.
+#[test]
+fn i8_a_registration_refused_leaves_the_login_open() {
+    let (mut net, alice, bob) = two(412);
+    let phone = net.add("bob", &policy());
+    net.connect(phone);
+    net.run();
+    net.hosts[phone].client.register(PASSWORD, net.now).unwrap();
+    net.drain(phone);
+    net.run();
+    net.hosts[phone].client.log_in(PASSWORD, None, net.now).unwrap();
+    net.drain(phone);
+    net.run();
+    assert!(!net.saw(phone, |event| matches!(event, Event::KeysChanged { .. })), "{:?}", net.hosts[phone].events);
+    let device = net.hosts[phone].client.identity();
+    net.hosts[bob].client.approve_device(&device, net.now).unwrap();
+    net.drain(bob);
+    net.run();
+    net.say(alice, "bob", "to both");
+    assert_eq!((net.texts(bob).len(), net.texts(phone).len()), (1, 1));
+}
+
 /// Where a user's other device truly began anew, the one left behind is asked, and comes back when its host accepts.
 #[test]
 fn i8_a_device_left_behind_joins_again() {

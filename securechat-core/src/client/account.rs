@@ -25,7 +25,9 @@ impl Client {
     pub fn register(&mut self, password: &str, now: u64) -> Result<(), Error> {
         self.advance(now);
         let link = self.trusted_relay()?;
-        self.ensure_list()?;
+        // The relay is shown the list: from now on another in its place has to be accepted like any other change.
+        self.account.registering |= !self.account.established;
+        self.show_list()?;
         let first = self.account.lists.first().ok_or(ApiMisuse::WrongState)?;
         let request = Request::Register(wire::Register {
             user: self.config.user.clone(),
@@ -141,6 +143,7 @@ impl Client {
             (*logged_in, *listed) = (true, state.listed);
             connection.link.raise_frame_limit();
         }
+        self.account.registering = false;
         if state.listed && !(self.account.registered && self.account.established) {
             (self.account.registered, self.account.established) = (true, true);
             self.save_account();
@@ -166,6 +169,11 @@ impl Client {
         if kind == RequestKind::LogInByKey && for_good {
             // The relay does not know this device any more, or it was revoked: the password is needed again.
             self.account.registered = false;
+            self.save_account();
+        }
+        if kind == RequestKind::Register && core::mem::take(&mut self.account.registering) {
+            // Nobody took the list. The user may have an account already, with another one.
+            self.account.established = false;
             self.save_account();
         }
         if let Some(Side::Relay { logged_in, .. }) = self.links.get_mut(&link).map(|connection| &mut connection.side) {

@@ -8,6 +8,9 @@ use crate::event::{Event, LinkId, RequestKind};
 use crate::identity::{Identity, ListChain, ListChange, SignedDeviceList};
 use crate::wire::{self, Bytes, Refusal, Request};
 
+/// How long after a refused list the next refusal is only told, in milliseconds.
+const PROPOSAL_REST: u64 = 60_000;
+
 impl Client {
     /// Adds a device that asked for it (`DeviceProposed`): compare its fingerprint with what it shows first.
     ///
@@ -101,9 +104,13 @@ impl Client {
         self.proposal_refused(refusal);
     }
 
+    /// What there is now is looked at, and proposed to again; but a relay that refuses everything is not asked without end.
     pub(super) fn proposal_refused(&mut self, refusal: Refusal) {
         self.tell_refused(RequestKind::DeviceList, refusal);
-        self.look_up_own();
+        if self.now >= self.account.proposal_rest {
+            self.account.proposal_rest = self.now.saturating_add(PROPOSAL_REST);
+            self.look_up_own();
+        }
     }
 
     /// A device asks to be listed. What does not follow the current list by exactly that device is not shown.

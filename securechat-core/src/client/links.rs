@@ -157,8 +157,8 @@ impl Client {
         Ok(self.add_link(Connection::new(link, Side::Peer { device: None, listed: false }, None)))
     }
 
-    /// A peer is shown this user's device list: from then on it counts.
-    fn show_list(&mut self) -> Result<(), Error> {
+    /// A peer or a relay is shown this user's device list: from then on it counts.
+    pub(super) fn show_list(&mut self) -> Result<(), Error> {
         self.ensure_list()?;
         if !core::mem::replace(&mut self.account.established, true) {
             self.save_account();

@@ -95,7 +95,10 @@ impl Client {
             return;
         };
         let arrived = |content| Arrived { user: user.clone(), device, content };
+        let listed = self.contacts.pin(&user).is_some_and(|pin| pin.contains(&device));
         match &content.body {
+            // From a device that is only in a list kept aside nothing counts that could not be shown with its mark.
+            Body::Receipt { .. } | Body::Typing { .. } | Body::Sent { .. } if !listed => {}
             Body::Receipt { kind, ids } => self.receipt(&user, &device, *kind, ids),
             Body::Typing { active } => self.tell(Event::Typing { user, active: *active }),
             Body::Resend { envelope } => self.resend(envelope, &device),

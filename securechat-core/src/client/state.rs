@@ -56,6 +56,12 @@ pub(super) struct Account {
     pub(super) established: bool,
     /// A device list that was signed here and neither taken nor refused by a relay yet (I8).
     pub(super) pending: Option<SignedDeviceList>,
+    /// The list was shown by a registration alone, which nobody has answered.
+    #[serde(skip)]
+    pub(super) registering: bool,
+    /// Until when a refused proposal is not followed by another.
+    #[serde(skip)]
+    pub(super) proposal_rest: u64,
     /// The bundle was not published yet.
     pub(super) publish_bundle: bool,
     /// A device of this user that asks to be listed.
@@ -84,6 +90,8 @@ impl Account {
             serial_floor: 0,
             established: false,
             pending: None,
+            registering: false,
+            proposal_rest: 0,
             publish_bundle: false,
             proposal: None,
             age: Age { instance, generation: 0 },
