@@ -10,6 +10,7 @@ use securechat_core::crypto::secret::Secret;
 use securechat_core::error::Error;
 use securechat_core::event::{Event, FileId, LinkId, MessageBody};
 use securechat_core::identity::{DeviceKeys, Fingerprint, LocalIdentity, RelayAddress, UserName};
+use securechat_core::limits::Limits;
 use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
 use securechat_core::relay::{
     Address, ConnId, Job, JobResult, MemoryStore, Output, PasswordHash, Relay, RelayConfig, Store, StoreJob,
@@ -62,6 +63,8 @@ pub struct Net {
     pub weather: Option<Weather>,
     seed: u64,
     next_seed: u64,
+    /// The bounds of clients that are made from now on.
+    pub limits: Arc<Limits>,
 }
 
 /// A client with what a host keeps for it.
@@ -100,6 +103,8 @@ pub struct RelayHost {
     pub on_reply: Option<ReplyHook>,
     /// The store does nothing and says that it failed.
     pub failing: bool,
+    /// Everything that clients ever told it, links taken off: whatever it has in its memory or its store is made of this.
+    pub heard: Option<Vec<u8>>,
     /// Password hashes that were asked for: the work that timing shows.
     pub hashing: Vec<&'static str>,
 }
@@ -144,6 +149,7 @@ impl Net {
             on_push: None,
             on_reply: None,
             failing: false,
+            heard: None,
             hashing: Vec::new(),
         };
         Self {
@@ -156,6 +162,7 @@ impl Net {
             weather: None,
             seed,
             next_seed: 0,
+            limits: Arc::default(),
         }
     }
 
@@ -175,7 +182,7 @@ impl Net {
         vault_key[..8].copy_from_slice(&self.fresh_seed().to_be_bytes());
         let user = UserName::new(user).unwrap();
         let mut config = ClientConfig::new(user.clone());
-        config.policy = policy.clone();
+        (config.policy, config.limits) = (policy.clone(), self.limits.clone());
         config.rsa_bits = 2048;
         let generator = rng(self.fresh_seed());
         let client = Client::create(config, vault(&vault_key), generator, self.now).unwrap();
@@ -289,7 +296,7 @@ impl Net {
     ) -> Result<(), Error> {
         let generator = rng(self.fresh_seed());
         let mut config = ClientConfig::new(self.hosts[host].user.clone());
-        config.policy = self.hosts[host].policy.clone();
+        (config.policy, config.limits) = (self.hosts[host].policy.clone(), self.limits.clone());
         let vault = vault(&self.hosts[host].vault_key);
         let client = Client::restore(config, vault, records.clone(), history, generator, self.now)?;
         // It is gone without a word: nothing more is taken from it.
@@ -584,6 +591,9 @@ impl RelayHost {
                 }
             }
             LinkEvent::Data(data) => {
+                if let Some(heard) = &mut self.heard {
+                    heard.extend_from_slice(&data);
+                }
                 if let Some((_, Some(conn))) = self.links.get(&wire) {
                     self.relay.handle_data(*conn, &data, now);
                 }
