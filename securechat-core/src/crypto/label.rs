@@ -18,6 +18,10 @@ macro_rules! labels {
 
             /// All labels, each once.
             pub const ALL: &[Self] = &[$(Self::$constant),*];
+
+            /// The names of the constants, in the same order.
+            #[cfg(test)]
+            const NAMES: &[&str] = &[$(stringify!($constant)),*];
         }
     };
 }
@@ -88,6 +92,11 @@ labels! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::ed25519::SigningKey;
+    use crate::crypto::hash::{hkdf, hkdf_expand, hmac_sha256, sha256};
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
 
     /// ATTACKS.md A9.
     #[test]
@@ -98,6 +107,66 @@ mod tests {
             for other in &Label::ALL[index + 1..] {
                 assert!(!label.bytes().starts_with(other.bytes()), "{label:?} {other:?}");
                 assert!(!other.bytes().starts_with(label.bytes()), "{label:?} {other:?}");
+            }
+        }
+    }
+
+    /// ATTACKS.md A9: a signature, a tag or a key of any label is none of any other.
+    #[test]
+    fn a9_what_is_made_under_one_label_counts_under_no_other() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let public = key.verifying_key();
+        let mut made = BTreeSet::new();
+        for label in Label::ALL {
+            let signature = key.sign(*label, &[b"text"]);
+            for other in Label::ALL {
+                assert_eq!(
+                    public.verify(*other, &[b"text"], &signature).is_ok(),
+                    label == other,
+                    "{label:?} {other:?}"
+                );
+            }
+            let (mut tag, mut derived, mut expanded) = ([0; 32], [0; 32], [0; 32]);
+            hmac_sha256(&[7; 32], &[label.bytes(), b"text"], &mut tag);
+            hkdf(&[7; 32], b"secret", &[label.bytes(), b"text"], &mut derived);
+            hkdf_expand(&[7; 32], &[label.bytes(), b"text"], &mut expanded);
+            for bytes in [sha256(&[label.bytes(), b"text"]), tag, derived, expanded] {
+                assert!(made.insert(bytes), "{label:?}");
+            }
+        }
+        assert_eq!(made.len(), 4 * Label::ALL.len());
+    }
+
+    /// ATTACKS.md A9: a label that served two purposes would carry what was made for one over to the other. Each is
+    /// named in one module, except OAEP's, which is in both backends.
+    #[test]
+    fn a9_each_label_has_one_purpose() {
+        let mut files = Vec::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        let mut used = 0;
+        for name in Label::NAMES {
+            let named = |text: &str| {
+                text.split(&format!("Label::{name}"))
+                    .skip(1)
+                    .any(|rest| !rest.starts_with(|c: char| c == '_' || c.is_ascii_uppercase()))
+            };
+            let modules = files.iter().filter(|text| named(text)).count();
+            used += usize::from(modules > 0);
+            assert!(modules <= if *name == "RSA_KEM" { 2 } else { 1 }, "{name} is used in {modules} modules");
+        }
+        assert!(used >= 24, "{used}");
+    }
+
+    /// The modules' sources without their tests.
+    fn sources(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() && !["tests", "fuzzing", "vectors"].contains(&name) {
+                sources(&path, found);
+            } else if name.ends_with(".rs") && !["tests.rs", "vectors.rs", "label.rs", "samples.rs"].contains(&name) {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push(text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned());
             }
         }
     }

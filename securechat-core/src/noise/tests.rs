@@ -1,5 +1,7 @@
 //! Whole handshakes, every pattern in every suite, and what must not work in them.
 
+mod later;
+
 use super::symmetric::SymmetricState;
 use super::*;
 use crate::crypto::secret::Secret;
@@ -287,24 +289,6 @@ fn a12_a_signature_by_another_identity_than_the_bundles_is_refused() {
     run.ends[0].write(b"somebody's bundle", &mut run.rng, &mut message).unwrap();
     run.ends[1].read(&message, &mut run.rng).unwrap();
     assert_eq!(PARTIES[2].confirm(&mut run.ends[1]), Err(PeerMisbehaved::IdentityMismatch.into()));
-}
-
-#[test]
-fn a2_the_rsa_key_alone_opens_no_recorded_handshake() {
-    let suite = Suite::ALL[2];
-    for pattern in [Pattern::relay_link(KeyExchange::Rsa), Pattern::peer_link(KeyExchange::Rsa)] {
-        let mut recorded = Vec::new();
-        let mut run = Run::new(pattern, suite);
-        for index in 0..3 {
-            run.exchange(index, |message| recorded.push(message.clone())).unwrap();
-        }
-        // Who got both RSA keys afterwards plays the responder again, with ephemeral keys of their own.
-        let mut later = Run::new(pattern, suite);
-        later.rng = ChaCha20Rng::seed_from_u64(8);
-        later.ends[1].read(&recorded[0], &mut later.rng).unwrap();
-        later.ends[1].write(PAYLOADS[1], &mut later.rng, &mut Vec::new()).unwrap();
-        assert_eq!(later.ends[1].read(&recorded[2], &mut later.rng).map(drop), Err(Decrypt.into()));
-    }
 }
 
 /// Points of small order, and encodings of them that are not reduced (cr.yp.to/ecdh.html).

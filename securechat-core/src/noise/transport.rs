@@ -120,18 +120,20 @@ mod tests {
 
     #[test]
     fn b4_a_direction_ends_before_its_counter_does() {
-        let [mut sealer, mut opener] = [(); 2].map(|()| Direction::new(AeadKey::new(Cipher::AesGcm, &[1; 32])));
-        for direction in [&mut sealer, &mut opener] {
-            direction.next = limits::COUNTER_END - 1;
-            direction.keyed_at = direction.next;
+        for cipher in [Cipher::AesGcm, Cipher::AesCbcHmac] {
+            let [mut sealer, mut opener] = [(); 2].map(|()| Direction::new(AeadKey::new(cipher, &[1; 32])));
+            for direction in [&mut sealer, &mut opener] {
+                direction.next = limits::COUNTER_END - 1;
+                direction.keyed_at = direction.next;
+            }
+            let (mut sealer, mut opener) = (Sealer(sealer), Opener(opener));
+            let mut record = b"the last".to_vec();
+            sealer.seal(&mut record, 0).unwrap();
+            assert_eq!(opener.open(&mut record.clone()).unwrap(), b"the last");
+            let exhausted = Err(PeerMisbehaved::CounterExhausted.into());
+            assert_eq!(sealer.seal(&mut record, 0), exhausted);
+            assert_eq!(opener.open(&mut record).map(drop), exhausted.map(drop));
         }
-        let (mut sealer, mut opener) = (Sealer(sealer), Opener(opener));
-        let mut record = b"the last".to_vec();
-        sealer.seal(&mut record, 0).unwrap();
-        assert_eq!(opener.open(&mut record.clone()).unwrap(), b"the last");
-        let exhausted = Err(PeerMisbehaved::CounterExhausted.into());
-        assert_eq!(sealer.seal(&mut record, 0), exhausted);
-        assert_eq!(opener.open(&mut record).map(drop), exhausted.map(drop));
     }
 
     #[test]

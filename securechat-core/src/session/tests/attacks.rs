@@ -51,6 +51,23 @@ fn b1_replays_stay_replays_when_their_chain_is_over() {
     exchange(&mut alice, &mut bob);
 }
 
+/// A message that came late is opened with the key that was kept for it, once: also when so many came since that its
+/// place is not remembered.
+#[test]
+fn b1_a_late_message_opens_once_however_late_it_is_replayed() {
+    let (mut alice, mut bob) = established();
+    let late = alice.seal(&bob, b"late");
+    exchange(&mut alice, &mut bob);
+    assert_eq!(bob.reads(&late), b"late");
+    for _ in 0..300 {
+        exchange(&mut alice, &mut bob);
+    }
+    assert_eq!(bob.refuses(&late), REPLAY);
+    exchange(&mut bob, &mut alice);
+    exchange(&mut alice, &mut bob);
+    assert_eq!(bob.refuses(&late), DECRYPT);
+}
+
 #[test]
 fn b2_two_thousand_losses_do_not_wedge_a_session() {
     for cipher in [Suite::ALL[0], Suite::ALL[1]] {

@@ -209,3 +209,46 @@ fn a12_a_bundle_of_another_in_the_payload_is_refused() {
         assert_eq!(bob.open(&envelope).unwrap_err(), unopened(expected, None));
     }
 }
+
+/// ATTACKS.md A4: whatever a device wrote comes back to it, at every stage of a session.
+#[test]
+fn a4_what_is_reflected_opens_nowhere() {
+    for suite in Suite::ALL {
+        let (mut alice, mut bob) = pair(suite);
+        alice.open_to(&bob);
+        let reflects = |from: &mut Device, to: &mut Device| {
+            let envelope = from.seal(to, b"text");
+            let before = from.snapshot();
+            assert!(from.open(&envelope).is_err(), "{suite}");
+            assert_eq!(from.snapshot(), before, "{suite}");
+            to.reads(&envelope);
+        };
+        for _ in 0..2 {
+            reflects(&mut alice, &mut bob);
+            reflects(&mut alice, &mut bob);
+            reflects(&mut bob, &mut alice);
+            reflects(&mut bob, &mut alice);
+        }
+    }
+}
+
+/// ATTACKS.md A4: a handshake in which somebody shows this device its own bundle, and its own keys too.
+#[test]
+fn a4_a_handshake_with_ones_own_identity_is_refused() {
+    for suite in Suite::ALL {
+        let (mut alice, _) = pair(suite);
+        let kind = PrekeyKind::for_suite(suite);
+        let bundle = alice.local.bundle.clone();
+        let public = bundle.last_resort(kind).unwrap().clone();
+        let (handshake, roots) =
+            super::super::handshake::initiate(suite, &alice.local, &bundle, &public, 1, &mut alice.rng).unwrap();
+        let opening =
+            super::super::envelope::Opening { suite: suite.id(), prekey: public.id(), order: 1, handshake: &handshake };
+        let mut session =
+            super::super::state::Session::initiator(alice.identity(), suite, 1, roots, &opening, &mut alice.rng)
+                .unwrap();
+        let id = SessionId::from_bytes([1; 16]);
+        let envelope = session.seal(id, b"text", false, &mut alice.rng).unwrap();
+        assert_eq!(alice.open(&envelope).unwrap_err(), unopened(PeerMisbehaved::OwnIdentity, None), "{suite}");
+    }
+}
