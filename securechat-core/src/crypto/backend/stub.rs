@@ -28,16 +28,14 @@ pub(crate) struct Stub;
 
 impl Backend for Stub {
     type Mac = KeyTag<32>;
-    type Gcm = Plain;
-    type Cbc = Plain;
-    type Block = Plain;
+    type Gcm = PlainGcm;
+    type Cbc = PlainCbc;
+    type Block = PlainBlock;
     type X25519 = Sum;
     type RsaPrivate = Open;
     type MlKemPrivate = Seed;
-    #[cfg(test)]
     type Mac128 = KeyTag<16>;
-    #[cfg(test)]
-    type Cbc128 = Plain;
+    type Cbc128 = PlainCbc;
 
     fn sha256(parts: &[&[u8]]) -> [u8; 32] {
         RustCrypto::sha256(parts)
@@ -99,8 +97,8 @@ impl<const KEY: usize> Mac<KEY> for KeyTag<KEY> {
     }
 }
 
-/// No cipher.
-pub(crate) struct Plain([u8; 32]);
+/// What ciphers that do nothing know of their key.
+struct Plain([u8; 32]);
 
 impl Plain {
     fn tag(&self, nonce: &[u8; 12]) -> [u8; 16] {
@@ -118,38 +116,47 @@ impl Plain {
     }
 }
 
-impl Gcm for Plain {
+/// AES-GCM without AES.
+pub(crate) struct PlainGcm(Plain);
+
+impl Gcm for PlainGcm {
     fn new(key: &[u8; 32]) -> Self {
-        Self(*key)
+        Self(Plain(*key))
     }
 
     fn seal(&self, nonce: &[u8; 12], _ad: &[u8], buffer: &mut [u8]) -> Result<[u8; 16], Decrypt> {
-        self.renew(nonce, buffer);
-        Ok(self.tag(nonce))
+        self.0.renew(nonce, buffer);
+        Ok(self.0.tag(nonce))
     }
 
     fn open(&self, nonce: &[u8; 12], _ad: &[u8], _buffer: &mut [u8], tag: &[u8; 16]) -> Result<(), Decrypt> {
-        if *tag == self.tag(nonce) || *tag == [0; 16] { Ok(()) } else { Err(Decrypt) }
+        if *tag == self.0.tag(nonce) || *tag == [0; 16] { Ok(()) } else { Err(Decrypt) }
     }
 }
 
-impl<const KEY: usize> Cbc<KEY> for Plain {
+/// AES-CBC without AES.
+pub(crate) struct PlainCbc(Plain);
+
+impl<const KEY: usize> Cbc<KEY> for PlainCbc {
     fn new(key: &[u8; KEY]) -> Self {
         let mut own = [0; 32];
         mix(&mut own, key);
-        Self(own)
+        Self(Plain(own))
     }
 
     fn encrypt(&self, iv: &[u8; 16], blocks: &mut [[u8; 16]]) {
-        self.renew(iv, blocks.as_flattened_mut());
+        self.0.renew(iv, blocks.as_flattened_mut());
     }
 
     fn decrypt(&self, _iv: &[u8; 16], _blocks: &mut [[u8; 16]]) {}
 }
 
-impl Block for Plain {
-    fn new(key: &[u8; 32]) -> Self {
-        Self(*key)
+/// AES without AES.
+pub(crate) struct PlainBlock;
+
+impl Block for PlainBlock {
+    fn new(_key: &[u8; 32]) -> Self {
+        Self
     }
 
     fn encrypt(&self, _block: &mut [u8; 16]) {}
@@ -193,6 +200,10 @@ impl RsaPrivate for Open {
         let Some((first, rest)) = ciphertext.split_first() else { return Choice::from(0) };
         *message = *rest.first_chunk().unwrap_or(&[0; 32]);
         first.ct_eq(&0)
+    }
+
+    fn decrypt_any(&self, ciphertext: &[u8], _label: &[u8], _rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
+        ciphertext.get(1..).map(<[u8]>::to_vec)
     }
 }
 
