@@ -68,7 +68,7 @@ fn a1_one_path() {
         }
     }
     // OAEP: branches on lengths, which the modulus gives, and none after the masks are off.
-    let decode = body("src/crypto/backend/oaep.rs", "pub(super) fn decode(");
+    let decode = body("src/crypto/backend/oaep.rs", "pub(in crate::crypto) fn decode(");
     let (_, unmasked) = decode.split_once("mask(block, seed);").unwrap();
     assert_eq!(unmasked.matches("else { return Choice::from(0) }").count(), 1);
     assert_eq!(unmasked.matches("return").count(), 1);
