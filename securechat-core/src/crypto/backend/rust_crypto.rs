@@ -49,7 +49,7 @@ impl Backend for RustCrypto {
     }
 
     fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
-        HmacSha256::keyed(key).absorb(parts, out);
+        HmacSha256::absorb(key, parts, out);
     }
 
     fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
@@ -88,29 +88,30 @@ fn digest<D: Digest>(parts: &[&[u8]]) -> sha2::digest::Output<D> {
     digest.finalize()
 }
 
-/// HMAC-SHA-256 with its key absorbed.
-pub(crate) struct HmacSha256(Hmac<Sha256>);
+/// HMAC-SHA-256, absorbed where it is used: the state of a hash has a buffer that is not written at first, which would
+/// take what lies on the stack, keys among it, along to where a key is kept.
+pub(crate) struct HmacSha256(Zeroizing<[u8; 64]>);
 
 impl HmacSha256 {
     #[allow(clippy::expect_used)] // HMAC takes keys of any length.
-    fn keyed(key: &[u8]) -> Self {
-        Self(Hmac::new_from_slice(key).expect("any length"))
-    }
-
-    fn absorb(self, parts: &[&[u8]], out: &mut [u8; 32]) {
-        let Self(mut mac) = self;
+    fn absorb(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length");
         parts.iter().for_each(|part| mac.update(part));
         out.copy_from_slice(mac.finalize().as_bytes());
     }
 }
 
 impl<const KEY: usize> Mac<KEY> for HmacSha256 {
+    /// Zeros behind a key change nothing up to a block (RFC 2104 section 2).
     fn new(key: &[u8; KEY]) -> Self {
-        Self::keyed(key)
+        const { assert!(KEY <= 64) };
+        let mut block = Zeroizing::new([0; 64]);
+        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+        Self(block)
     }
 
     fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]) {
-        Self(self.0.clone()).absorb(parts, out);
+        Self::absorb(&*self.0, parts, out);
     }
 }
 
