@@ -12,7 +12,7 @@
 //!   unwiped and would be Noise's chaining key, is not used: extract is an HMAC here.
 
 use super::rust_crypto::{Aes256Block, MlKemKey};
-use super::{Backend, Cbc, Gcm, Mac, MlKemPrivate, RsaPrivate, X25519};
+use super::{Backend, Cbc, Gcm, KeptHmac, MlKemPrivate, RsaPrivate, X25519};
 use crate::codec::Writer;
 use crate::crypto::label::Label;
 use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
@@ -34,14 +34,14 @@ use zeroize::{Zeroize, Zeroizing};
 pub(crate) struct AwsLc;
 
 impl Backend for AwsLc {
-    type Mac = HmacSha256<32>;
+    type Mac = KeptHmac<Self, 32>;
     type Gcm = Aes256Gcm;
     type Cbc = AesCbc;
     type Block = Aes256Block;
     type X25519 = X25519Key;
     type RsaPrivate = RsaKey;
     type MlKemPrivate = ExpandedMlKemKey;
-    type Mac128 = HmacSha256<16>;
+    type Mac128 = KeptHmac<Self, 16>;
     type Cbc128 = AesCbc;
 
     fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -115,20 +115,6 @@ fn expand(prk: &[u8], info: &[&[u8]], out: &mut [u8]) {
 /// Copies an output of AWS-LC, which has the length that was asked for.
 fn copy(from: &[u8], to: &mut [u8]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-}
-
-/// HMAC-SHA-256 that keeps its key instead of a state: a state of AWS-LC's takes 1,232 bytes, and copying it for a tag
-/// as long as the two blocks of hashing that it saves.
-pub(crate) struct HmacSha256<const KEY: usize>(Zeroizing<[u8; KEY]>);
-
-impl<const KEY: usize> Mac<KEY> for HmacSha256<KEY> {
-    fn new(key: &[u8; KEY]) -> Self {
-        Self(Zeroizing::new(*key))
-    }
-
-    fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]) {
-        copy(tag(&*self.0, parts).as_ref(), out);
-    }
 }
 
 /// None only if AWS-LC could not allocate; then nothing seals or opens.

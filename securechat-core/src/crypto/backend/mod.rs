@@ -21,8 +21,10 @@ use super::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use super::rsa::PublicKey;
 use super::secret::Secret;
 use crate::error::{ApiMisuse, Decrypt, InvalidMessage};
+use core::marker::PhantomData;
 use rand_core::CryptoRng;
 use subtle::Choice;
+use zeroize::Zeroizing;
 
 /// The backend that this build uses.
 #[cfg(not(any(feature = "aws-lc", securechat_fuzz_stub)))]
@@ -78,6 +80,21 @@ pub(crate) trait Mac<const KEY: usize>: Send + Sync {
     fn new(key: &[u8; KEY]) -> Self;
     /// The tag of the parts, one after the other.
     fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]);
+}
+
+/// HMAC-SHA-256 that keeps its key instead of a state. A state of AWS-LC's takes 1,232 bytes, and copying it for a tag as
+/// long as the two blocks of hashing that it saves; one of RustCrypto's has a buffer that is not written at first, which
+/// would take what lies on the stack, keys among it, along to where a key is kept.
+pub(crate) struct KeptHmac<B, const KEY: usize>(Zeroizing<[u8; KEY]>, PhantomData<fn() -> B>);
+
+impl<B: Backend, const KEY: usize> Mac<KEY> for KeptHmac<B, KEY> {
+    fn new(key: &[u8; KEY]) -> Self {
+        Self(Zeroizing::new(*key), PhantomData)
+    }
+
+    fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]) {
+        B::hmac_sha256(&*self.0, parts, out);
+    }
 }
 
 /// AES-256-GCM with its key expanded.

@@ -4,7 +4,7 @@
 //! and of RSA in the heap: reading a key, and each private operation, leave its primes and numbers made from them, which
 //! the crate rsa does not wipe. (Such a key is a static one, in memory for as long as the program runs anyway.)
 
-use super::{Backend, Block, Cbc, Gcm, Mac, MlKemPrivate, RsaPrivate, X25519, oaep};
+use super::{Backend, Block, Cbc, Gcm, KeptHmac, MlKemPrivate, RsaPrivate, X25519, oaep};
 use crate::crypto::label::Label;
 use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use crate::crypto::rsa::{EXPONENT, PublicKey};
@@ -30,14 +30,14 @@ use zeroize::{Zeroize, Zeroizing};
 pub(crate) struct RustCrypto;
 
 impl Backend for RustCrypto {
-    type Mac = HmacSha256;
+    type Mac = KeptHmac<Self, 32>;
     type Gcm = Aes256Gcm;
     type Cbc = AesCbc<aes::Aes256>;
     type Block = Aes256Block;
     type X25519 = X25519Key;
     type RsaPrivate = RsaKey;
     type MlKemPrivate = MlKemKey;
-    type Mac128 = HmacSha256;
+    type Mac128 = KeptHmac<Self, 16>;
     type Cbc128 = AesCbc<aes::Aes128>;
 
     fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -48,8 +48,11 @@ impl Backend for RustCrypto {
         digest::<Sha512>(parts).into()
     }
 
+    #[allow(clippy::expect_used)] // HMAC takes keys of any length.
     fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
-        HmacSha256::absorb(key, parts, out);
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length");
+        parts.iter().for_each(|part| mac.update(part));
+        out.copy_from_slice(mac.finalize().as_bytes());
     }
 
     fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
@@ -86,33 +89,6 @@ fn digest<D: Digest>(parts: &[&[u8]]) -> sha2::digest::Output<D> {
     let mut digest = D::new();
     parts.iter().for_each(|part| digest.update(part));
     digest.finalize()
-}
-
-/// HMAC-SHA-256, absorbed where it is used: the state of a hash has a buffer that is not written at first, which would
-/// take what lies on the stack, keys among it, along to where a key is kept.
-pub(crate) struct HmacSha256(Zeroizing<[u8; 64]>);
-
-impl HmacSha256 {
-    #[allow(clippy::expect_used)] // HMAC takes keys of any length.
-    fn absorb(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length");
-        parts.iter().for_each(|part| mac.update(part));
-        out.copy_from_slice(mac.finalize().as_bytes());
-    }
-}
-
-impl<const KEY: usize> Mac<KEY> for HmacSha256 {
-    /// Zeros behind a key change nothing up to a block (RFC 2104 section 2).
-    fn new(key: &[u8; KEY]) -> Self {
-        const { assert!(KEY <= 64) };
-        let mut block = Zeroizing::new([0; 64]);
-        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-        Self(block)
-    }
-
-    fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]) {
-        Self::absorb(&*self.0, parts, out);
-    }
 }
 
 /// GCM needs AES in one direction only, which halves the expanded key.
