@@ -95,6 +95,7 @@ mod tests {
     use super::*;
     use crate::codec;
     use crate::crypto::testing::{array, on_every_backend, rng};
+    use crate::vectors::LOW_ORDER;
 
     /// The scalar product, as RFC 7748 writes it.
     fn x25519<B: Backend>(scalar: &[u8; 32], point: &[u8; 32]) -> [u8; 32] {
@@ -162,17 +163,6 @@ mod tests {
             }
         }
     }
-
-    /// The points of order 1, 2, 4 and 8 on the curve and its twist, reduced and not.
-    const LOW_ORDER: [&str; 7] = [
-        "0000000000000000000000000000000000000000000000000000000000000000",
-        "0100000000000000000000000000000000000000000000000000000000000000",
-        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    ];
 
     #[test]
     fn keys_agree() {

@@ -8,6 +8,7 @@ use crate::crypto::secret::Secret;
 use crate::crypto::{ed25519, mlkem, rsa, test_keys, x25519};
 use crate::error::{ApiMisuse, Decrypt, Error, InvalidMessage, PeerMisbehaved};
 use crate::suite::{KeyExchange, Suite};
+use crate::vectors::LOW_ORDER;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::sync::{Arc, LazyLock};
@@ -290,17 +291,6 @@ fn a12_a_signature_by_another_identity_than_the_bundles_is_refused() {
     run.ends[1].read(&message, &mut run.rng).unwrap();
     assert_eq!(PARTIES[2].confirm(&mut run.ends[1]), Err(PeerMisbehaved::IdentityMismatch.into()));
 }
-
-/// Points of small order, and encodings of them that are not reduced (cr.yp.to/ecdh.html).
-const LOW_ORDER: [&str; 7] = [
-    "0000000000000000000000000000000000000000000000000000000000000000",
-    "0100000000000000000000000000000000000000000000000000000000000000",
-    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-];
 
 /// Each of them, and each with the top bit that X25519 does not look at.
 fn low_order() -> impl Iterator<Item = [u8; 32]> {

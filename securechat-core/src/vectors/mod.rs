@@ -139,7 +139,7 @@ pub(crate) fn counting<const N: usize>(first: u8) -> [u8; N] {
     core::array::from_fn(|place| first.wrapping_add(place as u8))
 }
 
-/// Points of small order, and one that is the zero point in another encoding.
+/// The points of order 1, 2, 4 and 8 on the curve and its twist, reduced and not, as little-endian hex (cr.yp.to/ecdh.html).
 pub(crate) const LOW_ORDER: [&str; 7] = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0100000000000000000000000000000000000000000000000000000000000000",
