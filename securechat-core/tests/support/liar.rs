@@ -4,7 +4,7 @@ use super::net::{Net, PLACE};
 use super::rng;
 use securechat_core::event::LinkId;
 use securechat_core::identity::{Identity, UserName};
-use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
+use securechat_core::link::{Link, LinkConfig, Purpose};
 use securechat_core::wire::{
     Bytes, Deliver, EnvelopeId, LoggedIn, Push, Received, Refusal, RefusalCode, Reply, Request, Stock,
 };
@@ -39,33 +39,13 @@ impl Liar {
 
     /// Moves bytes until nothing moves.
     pub fn pump(&mut self, net: &mut Net) {
-        loop {
-            let mut bytes = Vec::new();
-            while self.link.poll_transmit(&mut bytes) {}
-            let quiet = bytes.is_empty();
-            if !quiet {
-                net.hosts[self.host].client.handle_input(self.at, &bytes, net.now);
-            }
-            net.drain(self.host);
-            let bytes = net.hosts[self.host].loose.remove(&self.at).unwrap_or_default();
-            if bytes.is_empty() && quiet {
-                return;
-            }
-            if self.over {
-                continue;
-            }
-            self.over |= self.link.handle_input(&bytes, net.now).is_err();
-            while let Some(event) = self.link.poll_event() {
-                match event {
-                    LinkEvent::Data(data) => match Received::decode(&data).unwrap() {
-                        Received::Request(id, request) => {
-                            self.asked.push((id, request));
-                            self.requests += 1;
-                        }
-                        other => panic!("{other:?}"),
-                    },
-                    LinkEvent::Closed { .. } => self.over = true,
-                    LinkEvent::Open { .. } => {}
+        while let Some(received) = net.exchange(&mut self.link, self.host, self.at, &mut self.over) {
+            for message in received {
+                match message {
+                    Received::Request(id, request) => {
+                        self.asked.push((id, request));
+                        self.requests += 1;
+                    }
                     other => panic!("{other:?}"),
                 }
             }

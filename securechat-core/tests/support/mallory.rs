@@ -9,7 +9,7 @@ use securechat_core::event::LinkId;
 use securechat_core::identity::{
     DeviceKeys, Identity, LocalIdentity, SignedBundle, SignedDeviceList, SignedPrekey, UserName,
 };
-use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
+use securechat_core::link::{Link, LinkConfig, Purpose};
 use securechat_core::relay::{NewAccount, PasswordHash, Store, StoreJob, StoreResult, StoredItem, StoredList};
 use securechat_core::session::{OpenError, Opened, SenderCheck, Sessions};
 use securechat_core::suite::Policy;
@@ -162,29 +162,12 @@ impl PeerByHand {
 
     /// Moves bytes until nothing moves.
     pub fn pump(&mut self, net: &mut Net) {
-        loop {
-            let mut bytes = Vec::new();
-            while self.link.poll_transmit(&mut bytes) {}
-            let quiet = bytes.is_empty();
-            if !quiet {
-                net.hosts[self.host].client.handle_input(self.at, &bytes, net.now);
-            }
-            net.drain(self.host);
-            let bytes = net.hosts[self.host].loose.remove(&self.at).unwrap_or_default();
-            if bytes.is_empty() && quiet {
-                return;
-            }
-            self.over |= self.link.handle_input(&bytes, net.now).is_err();
-            while let Some(event) = self.link.poll_event() {
-                match event {
-                    LinkEvent::Data(data) => match Received::decode(&data).unwrap() {
-                        Received::Request(id, request) => self.asked.push((id, request)),
-                        Received::Reply(id, reply) => self.answers.push((id, reply)),
-                        Received::Refused(id, refusal) => self.refusals.push((id, refusal)),
-                        other => panic!("{other:?}"),
-                    },
-                    LinkEvent::Closed { .. } => self.over = true,
-                    LinkEvent::Open { .. } => {}
+        while let Some(received) = net.exchange(&mut self.link, self.host, self.at, &mut self.over) {
+            for message in received {
+                match message {
+                    Received::Request(id, request) => self.asked.push((id, request)),
+                    Received::Reply(id, reply) => self.answers.push((id, reply)),
+                    Received::Refused(id, refusal) => self.refusals.push((id, refusal)),
                     other => panic!("{other:?}"),
                 }
             }

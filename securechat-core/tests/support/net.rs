@@ -308,6 +308,36 @@ impl Net {
         Ok(())
     }
 
+    /// Moves the bytes that wait between a client and a link that is led by hand, and gives what the link received;
+    /// `None` when nothing moves any more. `over` is set when the link ends, and nothing is given to it then.
+    pub fn exchange(&mut self, link: &mut Link, host: usize, at: LinkId, over: &mut bool) -> Option<Vec<Received>> {
+        let mut bytes = Vec::new();
+        while link.poll_transmit(&mut bytes) {}
+        let quiet = bytes.is_empty();
+        if !quiet {
+            self.hosts[host].client.handle_input(at, &bytes, self.now);
+        }
+        self.drain(host);
+        let bytes = self.hosts[host].loose.remove(&at).unwrap_or_default();
+        if bytes.is_empty() && quiet {
+            return None;
+        }
+        let mut received = Vec::new();
+        if *over {
+            return Some(received);
+        }
+        *over |= link.handle_input(&bytes, self.now).is_err();
+        while let Some(event) = link.poll_event() {
+            match event {
+                LinkEvent::Data(data) => received.push(Received::decode(&data).unwrap()),
+                LinkEvent::Closed { .. } => *over = true,
+                LinkEvent::Open { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        Some(received)
+    }
+
     /// Takes everything a client gives: saves, bytes, events. Files are served and collected.
     pub fn drain(&mut self, index: usize) {
         loop {
