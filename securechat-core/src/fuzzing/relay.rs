@@ -32,6 +32,18 @@ pub fn relay_identity() -> Identity {
     keys(9).identity()
 }
 
+/// A relay that is open to everybody, with nobody connected.
+pub(super) fn fresh_relay() -> Relay {
+    let config = RelayConfig {
+        identity: relay_identity(),
+        server_password: None,
+        registration_open: true,
+        dummy_password: PasswordHash::new("dummy"),
+        limits: Arc::default(),
+    };
+    Relay::new(config, Box::new(Stream::new(9)), NOW)
+}
+
 /// A relay with four places for connections, and what a host does for it.
 pub struct Host {
     relay: Relay,
@@ -46,16 +58,8 @@ impl Host {
     /// A relay in its first second.
     #[allow(clippy::new_without_default)] // it is a beginning, not a default
     pub fn new() -> Self {
-        let config = RelayConfig {
-            identity: relay_identity(),
-            server_password: None,
-            registration_open: true,
-            dummy_password: PasswordHash::new("dummy"),
-            limits: Arc::default(),
-        };
-        let relay = Relay::new(config, Box::new(Stream::new(9)), NOW);
         let (connections, open) = Default::default();
-        Self { relay, store: MemoryStore::default(), now: NOW, connections, open }
+        Self { relay: fresh_relay(), store: MemoryStore::default(), now: NOW, connections, open }
     }
 
     /// One step of [`relay`]; gives what is said on that connection.

@@ -4,17 +4,15 @@ use super::AUTHENTIC;
 use super::devices::{Device, keys, user};
 use super::links::NOW;
 use super::program::{Program, tamper};
-use super::relay::{binding, relay_identity};
-use super::stream::Stream;
+use super::relay::{binding, fresh_relay, relay_identity};
 use crate::identity::{Identity, SignedDeviceList, UserName};
 use crate::limits::DAY;
 use crate::relay::{
-    ConnId, Job, JobId, JobResult, MemoryStore, NewAccount, Output, PasswordHash, Relay, RelayConfig, Store, StoreJob,
-    StoreResult, StoredList,
+    ConnId, Job, JobId, JobResult, MemoryStore, NewAccount, Output, PasswordHash, Relay, Store, StoreJob, StoreResult,
+    StoredList,
 };
 use crate::wire::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 /// Steps on three connections, one for each of three users with an account.
 ///
@@ -86,13 +84,6 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let config = RelayConfig {
-            identity: relay_identity(),
-            server_password: None,
-            registration_open: true,
-            dummy_password: PasswordHash::new("dummy"),
-            limits: Arc::default(),
-        };
         let mut store = MemoryStore::new();
         // Two have an account, the third may make one.
         for person in people().iter().take(2) {
@@ -104,7 +95,7 @@ impl World {
             store.run(&[StoreJob::CreateAccount(account)]);
         }
         Self {
-            relay: Relay::new(config, Box::new(Stream::new(9)), NOW),
+            relay: fresh_relay(),
             store,
             now: NOW,
             connections: [None; 3],
