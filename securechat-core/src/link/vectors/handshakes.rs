@@ -18,7 +18,7 @@ pub(super) fn device(number: u8, rsa: Option<&str>) -> Value {
     device_with(number, rsa, |_| {})
 }
 
-fn device_with(number: u8, rsa: Option<&str>, change: impl FnOnce(&mut Bundle)) -> Value {
+pub(super) fn device_with(number: u8, rsa: Option<&str>, change: impl FnOnce(&mut Bundle)) -> Value {
     let identity = counting::<32>(number.wrapping_mul(16));
     let agreement = counting::<32>(number.wrapping_mul(16).wrapping_add(128));
     let key = SigningKey::from_bytes(&identity);
@@ -51,7 +51,7 @@ fn device_with(number: u8, rsa: Option<&str>, change: impl FnOnce(&mut Bundle)) 
     })
 }
 
-fn fingerprint(device: &Value) -> String {
+pub(super) fn fingerprint(device: &Value) -> String {
     let key = SigningKey::from_bytes(&In::new(device).array("identity_private"));
     crate::identity::Identity::from(key.verifying_key()).fingerprint().to_string()
 }
@@ -78,7 +78,7 @@ fn draws_of(suite: Suite, purpose: &str, initiator: bool, retried: bool) -> Valu
 }
 
 /// The inputs of both ends, without their steps.
-fn ends(suite: Suite, purpose: &str) -> [Value; 2] {
+pub(super) fn ends(suite: Suite, purpose: &str) -> [Value; 2] {
     let rsa = suite.key_exchange == KeyExchange::Rsa;
     let [initiator, responder] = [device(1, rsa.then_some("rsa3072")), device(2, rsa.then_some("rsa2048"))];
     let peer = purpose == "peer";
@@ -101,7 +101,7 @@ const TALK: [(usize, &str, &str); 5] =
     [(0, "send", "68656c6c6f"), (1, "send", "616e73776572"), (1, "send", ""), (0, "send", "ff"), (0, "close", "00")];
 
 /// Runs both ends against each other and gives the steps of each.
-fn converse(inputs: &[Value; 2]) -> [Vec<Value>; 2] {
+pub(super) fn converse(inputs: &[Value; 2]) -> [Vec<Value>; 2] {
     let mut links = inputs.each_ref().map(|input| link_of(&In::new(input)).unwrap());
     let mut steps = [Vec::new(), Vec::new()];
     let mut talk = TALK.iter();

@@ -1,6 +1,7 @@
 //! `tests/vectors/link.json`: PROTOCOL.md 3 and 4, a link as one of its ends sees it.
 
 mod cases;
+mod foreign;
 mod handshakes;
 
 use super::negotiation::{Answer, Offer, Retried, prologue};
@@ -253,6 +254,7 @@ fn vectors() {
             cases::negotiation(vectors);
             cases::records(vectors);
             handshakes::all(vectors);
+            foreign::all(vectors);
         },
     );
 }

@@ -30,7 +30,7 @@ pub(super) fn derivations(vectors: &mut Vectors) {
 }
 
 /// A user's device, whose private keys count up from small numbers, with its last-resort prekeys and one-time ones.
-struct Person {
+pub(super) struct Person {
     seed: u8,
     user: Option<&'static str>,
     rsa: &'static str,
@@ -38,8 +38,8 @@ struct Person {
 }
 
 impl Person {
-    const ALICE: Self = Self { seed: 1, user: Some("alice"), rsa: "rsa3072", not_after: NOW + 90 * DAY };
-    const BOB: Self = Self { seed: 2, user: Some("bob"), rsa: "rsa2048", not_after: NOW + 90 * DAY };
+    pub(super) const ALICE: Self = Self { seed: 1, user: Some("alice"), rsa: "rsa3072", not_after: NOW + 90 * DAY };
+    pub(super) const BOB: Self = Self { seed: 2, user: Some("bob"), rsa: "rsa2048", not_after: NOW + 90 * DAY };
 
     fn identity_private(&self) -> [u8; 32] {
         counting(self.seed * 16)
@@ -49,7 +49,7 @@ impl Person {
         SigningKey::from_bytes(&self.identity_private())
     }
 
-    fn identity(&self) -> Value {
+    pub(super) fn identity(&self) -> Value {
         hex(self.signing_key().verifying_key().as_bytes())
     }
 
@@ -67,7 +67,7 @@ impl Person {
         json!([prekey(1, 1), prekey(2, 1), prekey(1, 2), prekey(2, 2)])
     }
 
-    fn public(&self, kind: u8, id: u8) -> PrekeyPublic {
+    pub(super) fn public(&self, kind: u8, id: u8) -> PrekeyPublic {
         let prekeys = self.prekeys();
         let prekey = prekeys.as_array().unwrap().iter().find(|key| key["kind"] == kind && key["id"] == id).unwrap();
         let input = In::new(prekey);
@@ -79,12 +79,12 @@ impl Person {
         PrekeyPublic::new(id.into(), key.public(), mlkem)
     }
 
-    fn one_time(&self, kind: u8) -> Value {
+    pub(super) fn one_time(&self, kind: u8) -> Value {
         hex(SignedPrekey::sign(&self.signing_key(), self.seed.into(), self.public(kind, 2)).unwrap().bytes())
     }
 
     /// The bundle, which accepts one suite, or every one.
-    fn bundle(&self, suites: &[Suite]) -> Value {
+    pub(super) fn bundle(&self, suites: &[Suite]) -> Value {
         let key = self.signing_key();
         let has = |exchange| suites.iter().any(|suite| suite.key_exchange == exchange);
         let mut prekeys = Vec::new();
@@ -113,7 +113,7 @@ impl Person {
     }
 
     /// The inputs of its device, without steps.
-    fn device(&self, suites: &[Suite]) -> Value {
+    pub(super) fn device(&self, suites: &[Suite]) -> Value {
         let rsa = suites.iter().any(|suite| suite.key_exchange == KeyExchange::Rsa);
         json!({
             "policy": suites.iter().map(|suite| suite_text(suite.id())).collect::<Vec<_>>(),
@@ -129,12 +129,12 @@ impl Person {
     }
 }
 
-fn draw(of: &str, bytes: &[u8]) -> Value {
+pub(super) fn draw(of: &str, bytes: &[u8]) -> Value {
     json!({ "of": of, "bytes": hex(bytes) })
 }
 
 /// The step that opens a session.
-fn open_to(suite: Suite, to: &Person, one_time: bool) -> Value {
+pub(super) fn open_to(suite: Suite, to: &Person, one_time: bool) -> Value {
     let mut draws = vec![draw("ephemeral", &counting::<32>(0x08))];
     match suite.key_exchange {
         KeyExchange::X25519 => {}

@@ -1,6 +1,7 @@
 //! `tests/vectors/session.json`: PROTOCOL.md 6, the derivations, and a device with its sessions.
 
 mod cases;
+mod foreign;
 
 use super::envelope::{Envelope, SessionMessage};
 use super::handshake::{derive_roots, prologue};
@@ -178,6 +179,7 @@ fn vectors() {
             cases::conversations(vectors);
             cases::openings(vectors);
             cases::envelopes(vectors);
+            foreign::all(vectors);
         },
     );
 }
