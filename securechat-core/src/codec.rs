@@ -226,6 +226,25 @@ mod tests {
         assert_eq!(encode_secret_after(b"h", &sample()).as_slice(), [b"h", bytes.as_slice()].concat());
     }
 
+    /// A buffer that grew with a secret in it would leave a copy behind.
+    #[test]
+    fn secrets_are_encoded_without_growing() {
+        for header in [&b""[..], b"h", b"a longer header"] {
+            let encoded = encode_secret_after(header, &sample());
+            assert_eq!(encoded.capacity(), encoded.len());
+        }
+    }
+
+    #[test]
+    fn a_field_of_bytes_says_how_many_it_wants() {
+        let read = |field: &str| {
+            let json = format!(r#"{{ "small": 5, "list": [], "signature": {field} }}"#);
+            serde_json::from_str::<Sample>(&json).unwrap_err().to_string()
+        };
+        assert!(read("[1, 2]").starts_with("invalid length 2, expected 64 bytes"));
+        assert!(read("true").starts_with("invalid type: boolean `true`, expected 64 bytes"));
+    }
+
     #[test]
     fn trailing_bytes_are_refused_unless_allowed() {
         let mut bytes = encode(&sample());
@@ -266,8 +285,22 @@ mod tests {
         assert_eq!(reader.u64(), Ok(4));
         assert_eq!(reader.prefixed(), Ok(&b"five"[..]));
         assert_eq!(reader.clone().finish(), Err(InvalidMessage::TrailingBytes));
+        assert_eq!((reader.remaining(), reader.clone().rest()), (3, &b"six"[..]));
+        assert_eq!(reader.clone().take(4), Err(InvalidMessage::Truncated));
+        assert_eq!(format!("{reader:?}"), "Reader { rest: 3 bytes }");
         assert_eq!(reader.take(3), Ok(&b"six"[..]));
         assert_eq!(reader.u8(), Err(InvalidMessage::Truncated));
         assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_prefix_counts_to_65_535() {
+        let mut bytes = Vec::new();
+        assert_eq!(bytes.put_prefixed(&[7; 65_536]), Err(InvalidMessage::OutOfBounds));
+        assert!(bytes.is_empty());
+        bytes.put_prefixed(&[7; 65_535]).unwrap();
+        assert_eq!(Reader::new(&bytes).prefixed(), Ok(&[7; 65_535][..]));
+        bytes.pop();
+        assert_eq!(Reader::new(&bytes).prefixed(), Err(InvalidMessage::Truncated));
     }
 }

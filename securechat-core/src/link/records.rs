@@ -6,6 +6,9 @@
 //! 2 | code u8    Close, the last of each side
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use super::state::{Io, State};
 use super::{LinkEvent, Purpose};
 use crate::crypto::aead::OVERHEAD_MAX;

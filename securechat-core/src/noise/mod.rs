@@ -26,4 +26,4 @@ pub(crate) fn name_of(pattern: &Pattern, suite: crate::suite::Suite) -> String {
     running::protocol_name(pattern, suite)
 }
 #[cfg(test)]
-pub(crate) use transport::sealed_at;
+pub(crate) use transport::{both_ends, sealed_at};

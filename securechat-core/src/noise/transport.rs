@@ -87,6 +87,13 @@ impl Direction {
     }
 }
 
+/// The two ends of a handshake that is over, for tests of what comes after it.
+#[cfg(test)]
+pub(crate) fn both_ends(cipher: crate::crypto::aead::Cipher) -> [Transport; 2] {
+    let key = |byte| AeadKey::new(cipher, &[byte; 32]);
+    [Transport::new(key(1), key(2), [3; 32]), Transport::new(key(2), key(1), [3; 32])]
+}
+
 /// The record of any number, as if all before it had been sealed.
 #[cfg(test)]
 pub(crate) fn sealed_at(key: AeadKey, number: u64, plaintext: &[u8]) -> Vec<u8> {
@@ -133,6 +140,60 @@ mod tests {
             let exhausted = Err(PeerMisbehaved::CounterExhausted.into());
             assert_eq!(sealer.seal(&mut record, 0), exhausted);
             assert_eq!(opener.open(&mut record).map(drop), exhausted.map(drop));
+        }
+    }
+
+    /// Record by record: the counter goes on through a rekey, and the next rekey counts from the last.
+    #[test]
+    fn b4_every_record_has_its_counter_and_its_key() {
+        for cipher in [Cipher::AesGcm, Cipher::AesCbcHmac] {
+            let [one, other] = both_ends(cipher).map(|end| end.rekey_after(3));
+            let (mut sealer, mut opener) = (one.sealer, other.opener);
+            let mut key = AeadKey::new(cipher, &[1; 32]);
+            for number in 0..20 {
+                if number > 0 && number % 3 == 0 {
+                    key = key.rekey();
+                }
+                let mut record = b"front and text".to_vec();
+                sealer.seal(&mut record, 10).unwrap();
+                assert_eq!(record, [b"front and ", &key.seal(number, &[], b"text")[..]].concat(), "record {number}");
+                assert_eq!(opener.open(&mut record[10..]).unwrap(), b"text");
+            }
+        }
+    }
+
+    #[test]
+    fn b1_b2_a_record_opens_once_in_its_place_and_what_does_not_open_moves_nothing() {
+        for cipher in [Cipher::AesGcm, Cipher::AesCbcHmac] {
+            let [mut one, other] = both_ends(cipher);
+            let records = [0, 1, 2].map(|number| {
+                let mut record = vec![number; 5];
+                one.sealer.seal(&mut record, 0).unwrap();
+                record
+            });
+            let mut opener = other.opener;
+            for number in [0, 1, 2] {
+                for wrong in (0..3).filter(|wrong| *wrong != number) {
+                    assert!(opener.open(&mut records[wrong].clone()).is_err(), "{wrong} for {number}");
+                }
+                let mut forged = records[number].clone();
+                forged[0] ^= 1;
+                assert!(opener.open(&mut forged).is_err());
+                assert!(forged.iter().all(|byte| *byte == 0), "wiped");
+                assert_eq!(opener.open(&mut records[number].clone()).unwrap(), [number as u8; 5]);
+            }
+        }
+    }
+
+    #[test]
+    fn b4_the_key_of_a_direction_lasts_2_to_the_20_records() {
+        let key = || AeadKey::new(Cipher::AesGcm, &[1; 32]);
+        let (first, second, third) = (key(), key().rekey(), key().rekey().rekey());
+        for (number, key) in
+            [(0, &first), ((1 << 20) - 1, &first), (1 << 20, &second), ((2 << 20) - 1, &second), (2 << 20, &third)]
+        {
+            let record = sealed_at(AeadKey::new(Cipher::AesGcm, &[1; 32]), number, b"text");
+            assert_eq!(record, key.seal(number, &[], b"text"), "record {number}");
         }
     }
 

@@ -359,6 +359,28 @@ mod tests {
     }
 
     #[test]
+    fn b1_a_place_has_passed_or_not_in_the_present_chain_only() {
+        let (Pair { mut alice, mut bob, mut rng }, first, key) = pair(7);
+        assert_eq!(alice.passed(&first), None, "nothing came in yet");
+        assert_eq!(bob.passed(&first), Some(false));
+        receives(&mut bob, &first, &key);
+        alice.send(&mut rng).unwrap();
+        let (third, key) = alice.send(&mut rng).unwrap();
+        assert_eq!(bob.passed(&third), Some(false));
+        receives(&mut bob, &third, &key);
+        for number in 0..5 {
+            assert_eq!(bob.passed(&Place { number, ..first }), Some(number <= 2));
+        }
+        let (answer, key) = bob.send(&mut rng).unwrap();
+        receives(&mut alice, &answer, &key);
+        let (next, key) = alice.send(&mut rng).unwrap();
+        assert_eq!(bob.passed(&next), None, "a chain that is to come");
+        receives(&mut bob, &next, &key);
+        assert_eq!(bob.passed(&third), None, "a chain that is over");
+        assert_eq!(bob.passed(&next), Some(true));
+    }
+
+    #[test]
     fn a_low_order_ratchet_key_is_refused() {
         let (Pair { alice, mut bob, .. }, place, key) = pair(6);
         receives(&mut bob, &place, &key);
