@@ -135,6 +135,7 @@ mod tests {
             for mut chunk in bytes.chunks(step) {
                 while let Some(frame) = deframer.next_frame(&mut chunk).unwrap() {
                     seen.push(frame);
+                    assert!(seen.len() <= contents.len());
                 }
                 assert!(chunk.is_empty());
             }

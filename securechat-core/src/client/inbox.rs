@@ -187,3 +187,91 @@ impl Inbox {
         self.acknowledge.remove(&link);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::ed25519::SigningKey;
+    use crate::wire::EnvelopeId;
+
+    fn user(name: &str) -> UserName {
+        UserName::new(name).unwrap()
+    }
+
+    fn id(number: usize) -> MessageId {
+        MessageId::from_bytes((number as u128).to_be_bytes())
+    }
+
+    fn identity() -> Identity {
+        SigningKey::from_bytes(&[1; 32]).verifying_key().into()
+    }
+
+    /// The records of the inbox as they stand after these changes.
+    fn store(records: &mut BTreeMap<String, Zeroizing<Vec<u8>>>, changes: &mut Changes) {
+        for (key, value) in changes.drain() {
+            match value {
+                Some(value) => records.insert(key, value),
+                None => records.remove(&key),
+            };
+        }
+    }
+
+    fn restored(stored: &BTreeMap<String, Zeroizing<Vec<u8>>>) -> Inbox {
+        let mut records = Records::default();
+        stored.iter().for_each(|(key, value)| records.insert(key.clone(), value.clone()));
+        Inbox::restore(&records).unwrap()
+    }
+
+    #[test]
+    fn b1_a_message_id_counts_once_for_its_user_even_after_a_restart() {
+        let (mut inbox, mut changes, mut stored) = (Inbox::default(), Changes::default(), BTreeMap::new());
+        let [alice, bob] = ["alice", "bob"].map(user);
+        assert!(inbox.is_new(&alice, id(1), 10, &mut changes));
+        assert!(!inbox.is_new(&alice, id(1), 11, &mut changes));
+        assert!(inbox.is_new(&bob, id(1), 12, &mut changes), "another user's ids are another's");
+        assert!(inbox.is_new(&alice, id(2), 13, &mut changes));
+        store(&mut stored, &mut changes);
+        let mut inbox = restored(&stored);
+        for (user, number, is_new) in [(&alice, 1, false), (&alice, 2, false), (&bob, 1, false), (&bob, 2, true)] {
+            assert_eq!(inbox.is_new(user, id(number), 14, &mut changes), is_new, "{user} {number}");
+        }
+    }
+
+    #[test]
+    fn c3_the_ids_of_a_user_are_kept_for_as_long_and_as_many_as_an_envelope_may_come_again() {
+        let (mut inbox, mut changes, mut stored) = (Inbox::default(), Changes::default(), BTreeMap::new());
+        let alice = user("alice");
+        for number in 0..SEEN_PER_USER + 10 {
+            assert!(inbox.is_new(&alice, id(number), 10, &mut changes));
+        }
+        store(&mut stored, &mut changes);
+        assert_eq!((inbox.seen[&alice].len(), stored.len()), (SEEN_PER_USER, SEEN_PER_USER));
+        assert!(!inbox.is_new(&alice, id(10), 10, &mut changes), "the newest are kept");
+        assert!(!inbox.is_new(&alice, id(10), 10 + ENVELOPE_LIFE + 1, &mut changes), "until another comes");
+        assert!(inbox.is_new(&alice, id(0), 10 + ENVELOPE_LIFE + 1, &mut changes), "the oldest are not");
+        store(&mut stored, &mut changes);
+        assert_eq!((inbox.seen[&alice].len(), stored.len()), (1, 1), "a month's ids went");
+    }
+
+    #[test]
+    fn c3_acknowledgements_and_receipts_wait_in_bounded_number() {
+        let mut inbox = Inbox::default();
+        for number in 0..ACKNOWLEDGEMENTS_WAITING + 1_000 {
+            let reference = EnvelopeRef { sender: identity(), id: EnvelopeId((number as u128).to_be_bytes()) };
+            inbox.acknowledge(LinkId(1), reference);
+            inbox.receipt_due(&user("alice"), &identity(), id(number));
+        }
+        inbox.acknowledge(LinkId(2), EnvelopeRef { sender: identity(), id: EnvelopeId([9; 16]) });
+        let receipts = inbox.take_receipts(|_| false);
+        assert_eq!(receipts.values().map(Vec::len).collect::<Vec<_>>(), [RECEIPTS_WAITING]);
+        let mut taken = Vec::new();
+        while inbox.links_to_acknowledge_on().contains(&LinkId(1)) {
+            let some = inbox.take_acknowledged(LinkId(1));
+            assert!(!some.is_empty() && some.len() <= ENVELOPES_PER_ACKNOWLEDGE);
+            taken.extend(some.into_iter().map(|reference| u128::from_be_bytes(reference.id.0)));
+        }
+        // The oldest; what was passed over is brought again, and then there is room.
+        assert!(taken.into_iter().eq(0..ACKNOWLEDGEMENTS_WAITING as u128));
+        assert_eq!(inbox.take_acknowledged(LinkId(2)).len(), 1, "another link has its own");
+    }
+}
