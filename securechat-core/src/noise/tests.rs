@@ -1,5 +1,6 @@
 //! Whole handshakes, every pattern in every suite, and what must not work in them.
 
+mod bounds;
 mod later;
 
 use super::symmetric::SymmetricState;

@@ -138,7 +138,9 @@ fn b3_a_forgery_at_an_opened_place_is_a_fork_and_changes_nothing() {
     let mut forged = envelope.clone();
     *forged.last_mut().unwrap() ^= 1;
     let before = bob.snapshot();
-    assert_eq!(bob.open(&forged).unwrap_err(), OpenError::Fork { sender: alice.identity() });
+    let fork = bob.open(&forged).unwrap_err();
+    assert_eq!(fork, OpenError::Fork { sender: alice.identity() });
+    assert_eq!(fork.error(), PeerMisbehaved::Fork.into());
     assert_eq!(bob.snapshot(), before);
     assert_eq!(bob.refuses(&envelope), REPLAY);
     exchange(&mut alice, &mut bob);

@@ -63,7 +63,9 @@ fn the_sender_is_asked_about_and_decides_nothing_alone() {
         asked.borrow_mut().push(bundle.clone());
         SenderCheck::Unknown
     });
-    assert_eq!(unknown.unwrap_err(), OpenError::UnknownSender(bundle.clone()));
+    let unknown = unknown.unwrap_err();
+    assert_eq!(unknown, OpenError::UnknownSender(bundle.clone()));
+    assert_eq!(unknown.error(), PeerMisbehaved::NotInDeviceList.into());
     assert_eq!(asked.into_inner(), [*bundle]);
     let refused = bob.open_with(&envelope, &|_| SenderCheck::Refused);
     assert_eq!(refused.unwrap_err(), unopened(PeerMisbehaved::NotInDeviceList, Some(&alice)));

@@ -1,6 +1,7 @@
 //! State as records.
 
 use super::*;
+use crate::error::{ApiMisuse, InvalidMessage};
 use crate::limits::DAY;
 
 #[test]
@@ -35,4 +36,38 @@ fn a_conversation_survives_a_save_and_restore_between_every_step() {
     bob.now += 8 * DAY;
     bob.sessions.handle_timeout(bob.now);
     bob.reload();
+}
+
+#[test]
+fn records_that_were_not_written_so_are_refused() {
+    let (_, mut bob) = established();
+    bob.one_time(PrekeyKind::Hybrid);
+    let good = bob.snapshot();
+    let restored = |change: &dyn Fn(&mut Store)| {
+        let (mut store, mut records) = (good.clone(), Records::default());
+        change(&mut store);
+        store.into_iter().for_each(|(key, value)| records.insert(key, value));
+        Sessions::restore(all_suites(), Arc::new(Limits::default()), &records).map(drop)
+    };
+    let key = |prefix: &str| good.keys().find(|key| key.starts_with(prefix)).unwrap().clone();
+    let renamed = |from: &str, to: &str| {
+        restored(&|store| {
+            let value = store.remove(from).unwrap();
+            store.insert(to.to_owned(), value);
+        })
+    };
+    assert_eq!(restored(&|_| ()), Ok(()));
+
+    let record = Err(Error::from(ApiMisuse::Record));
+    let unknown = Err(Error::from(InvalidMessage::UnknownValue));
+    let (session, peer, prekey) = (key("session/"), key("peer/"), key("prekey/2/"));
+    assert_eq!(restored(&|store| drop(store.remove(&peer))), record, "a session of nobody");
+    assert_eq!(renamed(&peer, &peer[..peer.len() - 1]), record);
+    assert_eq!(renamed(&peer, &peer.to_uppercase().replace("PEER/", "peer/")), record);
+    assert_eq!(renamed(&session, &session[..session.len() - 1]), record);
+    assert_eq!(renamed(&prekey, "prekey/9/1"), record, "no kind");
+    assert_eq!(renamed(&prekey, "prekey/2/one"), record, "no number");
+    assert_eq!(renamed(&prekey, "prekey/1/77"), unknown, "of another kind than its keys");
+    assert_eq!(restored(&|store| drop(store.insert(format!("{session}/other"), Zeroizing::default()))), unknown);
+    assert_eq!(restored(&|store| store.get_mut("sessions/meta").unwrap()[0] += 1), record, "another version");
 }
