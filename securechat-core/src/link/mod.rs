@@ -61,6 +61,8 @@ mod records;
 mod slots;
 mod state;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 pub(crate) mod vectors;
 
 use crate::crypto::Random;

@@ -184,3 +184,28 @@ fn sealing_and_opening_apart_from_the_buffer() {
 fn debug_shows_the_cipher_only() {
     assert_eq!(format!("{:?}", AeadKey::new(Cipher::AesGcm, &[0x41; 32])), "AeadKey(AesGcm, ..)");
 }
+
+/// A key to which every plaintext is more than 64 GiB.
+struct Full;
+
+impl Gcm for Full {
+    fn new(_: &[u8; 32]) -> Self {
+        Self
+    }
+
+    fn seal(&self, _: &[u8; 12], _: &[u8], _: &mut [u8]) -> Result<[u8; 16], Decrypt> {
+        Err(Decrypt)
+    }
+
+    fn open(&self, _: &[u8; 12], _: &[u8], _: &mut [u8], _: &[u8; 16]) -> Result<(), Decrypt> {
+        Err(Decrypt)
+    }
+}
+
+#[test]
+fn what_is_too_long_to_be_sealed_leaves_as_zeros() {
+    let mut buffer = b"before and plaintext".to_vec();
+    seal_gcm(&Full::new(&[0; 32]), &nonce(N), AD, &mut buffer, 11);
+    assert_eq!(buffer, [b"before and ", &[0; 9 + GCM_TAG][..]].concat());
+    assert_eq!(open_gcm(&Full, &nonce(N), AD, &mut buffer), Err(Decrypt));
+}

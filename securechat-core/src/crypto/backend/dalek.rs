@@ -121,6 +121,7 @@ mod tests {
         assert!(is_canonical(&inner));
         // p + 3 is a point, and dalek takes it. (Nobody knows its logarithm, so no signature under it can be shown.)
         assert!(VerifyingKey::from_bytes(&last(0xf0, 0x7f)).is_ok());
+        assert_eq!(verify(&last(0xf0, 0x7f), b"text", &[0; 64]), Err(PeerMisbehaved::BadSignature));
     }
 
     /// S + L satisfies the same equation as S.

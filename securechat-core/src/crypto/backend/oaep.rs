@@ -128,6 +128,15 @@ mod tests {
         }
     }
 
+    /// Under the name by which its timing is measured.
+    #[test]
+    fn what_is_measured_is_the_decoder() {
+        let (mut right, mut message) = (encode(&[7; 32], &[9; 32], 256).to_vec(), [0; 32]);
+        let mut wrong = changed(&[7; 32], 256, |encoded| encoded[0] = 1);
+        assert!(crate::crypto::rsa::oaep_decode(&mut right, &mut message) && message == [7; 32]);
+        assert!(!crate::crypto::rsa::oaep_decode(&mut wrong, &mut message));
+    }
+
     /// Every place that the check fixes: Y, the label's hash, the zeros and the 0x01. The seed and the message are free.
     #[test]
     fn every_fixed_byte_counts() {

@@ -38,5 +38,6 @@ fn a_row_that_is_no_pattern_fails_where_it_stops_being_one() {
     responder.read(&message, rng).unwrap();
     let missing = Err(ApiMisuse::MissingKey.into());
     assert_eq!(responder.write(b"", rng, &mut Vec::new()), missing);
+    assert_eq!(format!("{responder:?}"), "Handshake(ApiMisuse(MissingKey))");
     assert_eq!(initiator.read(&[9; 48], rng).map(drop), missing);
 }
