@@ -17,6 +17,7 @@ use crate::relay::{
 };
 use crate::suite::Policy;
 use crate::vault::Vault;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -448,8 +449,17 @@ impl Net {
     }
 }
 
+/// The identity of the relay from this time on; that of the beginning is made once for each policy.
 fn relay_identity(policy: &Policy, now: u64) -> Arc<LocalIdentity> {
-    Arc::new(LocalIdentity::new(keys(9), None, 0, policy, vec![], now).unwrap())
+    thread_local! {
+        static MADE: RefCell<BTreeMap<Vec<u16>, Arc<LocalIdentity>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    let make = || Arc::new(LocalIdentity::new(keys(9), None, 0, policy, vec![], now).unwrap());
+    if now != NOW {
+        return make();
+    }
+    let suites = policy.suites().iter().map(|suite| suite.id()).collect();
+    MADE.with_borrow_mut(|made| made.entry(suites).or_insert_with(make).clone())
 }
 
 fn vault() -> Vault {

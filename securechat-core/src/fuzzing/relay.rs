@@ -8,7 +8,7 @@ use crate::identity::Identity;
 use crate::relay::{ConnId, Job, JobResult, MemoryStore, Output, PasswordHash, Relay, RelayConfig, Store, StoreResult};
 use crate::wire::{BODY_MAX, HEADER_LEN, Received};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Requests on four connections: `u8 | u16 length | request`, as often as there is.
 ///
@@ -29,7 +29,8 @@ pub const fn binding(connection: u8) -> [u8; 32] {
 
 /// The identity of the relay.
 pub fn relay_identity() -> Identity {
-    keys(9).identity()
+    static MADE: LazyLock<Identity> = LazyLock::new(|| keys(9).identity());
+    *MADE
 }
 
 /// A relay that is open to everybody, with nobody connected.
