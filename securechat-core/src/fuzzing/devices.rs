@@ -8,7 +8,7 @@ use crate::crypto::rsa;
 use crate::identity::{DeviceKeys, LocalIdentity, SignedPrekey, UserName};
 use crate::limits::{ENVELOPE_MAX, Limits};
 use crate::record::{Changes, Records};
-use crate::session::{OpenError, Opened, SenderCheck, Sessions};
+use crate::session::{OpenError, Opened, SenderCheck, SessionId, Sessions};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -146,9 +146,9 @@ impl Device {
         other: &Self,
         one_time: Option<&SignedPrekey>,
         replacement: bool,
-    ) -> Result<(), crate::error::Error> {
+    ) -> Result<SessionId, crate::error::Error> {
         let (bundle, rng) = (&other.local.bundle, &mut self.rng);
-        self.sessions.open_to(&self.local, bundle, one_time, replacement, self.now, rng).map(drop)
+        self.sessions.open_to(&self.local, bundle, one_time, replacement, self.now, rng)
     }
 
     /// Seals a message.

@@ -3,10 +3,10 @@
 use super::AUTHENTIC;
 use super::devices::{Device, Saved};
 use super::program::{Program, tamper};
-use crate::identity::{PrekeyKind, SignedPrekey};
+use crate::identity::{Identity, PrekeyKind, SignedPrekey};
 use crate::limits::{DAY, ENVELOPE_MAX, HOUR, SESSIONS_PER_DEVICE};
 use crate::session::OpenError;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A byte for the suite that comes first, then steps.
 ///
@@ -35,6 +35,8 @@ struct Peer {
     device: Device,
     /// Packets that opened here, by their number.
     opened: BTreeSet<usize>,
+    /// The device at the other end of each session that was ever opened here.
+    sessions: BTreeMap<String, Identity>,
     backup: Option<(Saved, BTreeSet<usize>)>,
     /// One-time prekeys as a relay has them.
     shelf: Vec<SignedPrekey>,
@@ -52,7 +54,7 @@ impl World {
         let peer = |number| {
             let device = Device::new(number, first);
             let shelf = device.prekeys.clone();
-            Peer { device, opened: BTreeSet::new(), backup: None, shelf }
+            Peer { device, opened: BTreeSet::new(), sessions: BTreeMap::new(), backup: None, shelf }
         };
         Self { peers: [1, 2, 3].map(peer), sent: Vec::new(), forged: false, aged: false }
     }
@@ -121,7 +123,10 @@ impl World {
         let [one, other] = self.peers.get_disjoint_mut([from, to]).unwrap();
         let opened = one.device.open_to(&other.device, one_time.as_ref(), replacement);
         one.device.save();
-        opened.is_ok()
+        let Ok(session) = opened else { return false };
+        one.sessions.insert(session.to_string(), other.device.local.keys.identity());
+        self.check_bounds(from);
+        true
     }
 
     fn send(&mut self, from: usize, to: usize, content: Vec<u8>) -> Option<usize> {
@@ -162,6 +167,7 @@ impl World {
                 let right = right && peer.opened.insert(number);
                 assert!(right || !AUTHENTIC, "what opened is not what was sent, or it opened before");
                 self.forged |= !right;
+                peer.sessions.insert(opened.session.to_string(), opened.sender);
                 self.check_bounds(at);
                 if opened.replacement_advised && right {
                     self.replace(at, self.sent[number].from);
@@ -176,10 +182,15 @@ impl World {
         }
     }
 
+    /// At most eight sessions with each device.
     fn check_bounds(&self, at: usize) {
-        let whole = |key: &&String| key.strip_prefix("session/").is_some_and(|id| id.len() == 32);
-        let sessions = self.peers[at].device.saved.keys().filter(whole).count();
-        assert!(sessions <= SESSIONS_PER_DEVICE * 3, "{sessions} sessions");
+        let Peer { device, sessions, .. } = &self.peers[at];
+        let mut counts = BTreeMap::<_, usize>::new();
+        let whole = |key: &&str| key.len() == 32;
+        for session in device.saved.keys().filter_map(|key| key.strip_prefix("session/")).filter(whole) {
+            *counts.entry(sessions[session]).or_default() += 1;
+        }
+        assert!(counts.values().all(|count| *count <= SESSIONS_PER_DEVICE), "{counts:?} sessions");
     }
 
     fn pass(&mut self, at: usize, milliseconds: u64) {

@@ -352,9 +352,13 @@ fn programs() -> Vec<Seed> {
     let forged = [10, 0, 1, 30, 0, 2, 1];
     let backup = [&[0, 14][..], &talk, &[14], &talk, &[13, 1], &talk].concat();
     seeds.push(("session", "backup", backup));
-    seeds.push(("session", "out_of_order", [&[0][..], &talk, &there, &there, &there, &[8, 4, 8, 3, 8, 2]].concat()));
+    let three = [&talk[..], &there, &there, &there].concat();
+    seeds.push(("session", "out_of_order", [&[0][..], &three, &[8, 4, 8, 3, 8, 2, 8, 3, 8, 4]].concat()));
     seeds.push(("session", "forged", [&[0][..], &there, &forged, &next, &there, &forged, &next].concat()));
     seeds.push(("session", "crossed", [&[0][..], &there, &back, &next, &next, &[0x80, 1, 1, 3, 1], &next].concat()));
+    // Ten sessions to one device, of which each has a message, and is answered.
+    let ten = [3, 0, 0, 4, 1, 4].repeat(10);
+    seeds.push(("session", "ten_sessions", [&[0][..], &ten, &back, &next, &there, &next].concat()));
     // 4 and 5 connect, 0 and 1 write, 6 lets all arrive.
     let (connect, write) = ([4, 5, 6], [0, 6, 1, 6]);
     seeds.extend([
