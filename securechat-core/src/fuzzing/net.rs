@@ -1,7 +1,7 @@
 //! A relay, clients, and the bytes between them, with somebody who may touch all of it.
 
 use super::AUTHENTIC;
-use super::devices::keys;
+use super::devices::{keys, user};
 use super::links::NOW;
 use super::program::Program;
 use super::stream::Stream;
@@ -17,6 +17,7 @@ use crate::relay::{
 };
 use crate::suite::Policy;
 use crate::vault::Vault;
+use crate::wire::{Push, Received};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -405,6 +406,13 @@ impl Net {
                 }
             }
             Some(4) => super::program::tamper(&mut bytes, &mut Program::new(&[lie.unwrap_or_default(); 8])),
+            // An envelope, and somebody else's name with it.
+            Some(5) => {
+                if let Ok(Received::Push(Push::Deliver(mut deliver))) = Received::decode(data) {
+                    deliver.user = user(1 + (lie.unwrap_or_default() >> 3) % 3);
+                    bytes = Push::Deliver(deliver).encode().unwrap().to_vec();
+                }
+            }
             _ => {}
         }
         if self.said.len() == REMEMBERED {

@@ -355,6 +355,10 @@ fn programs() -> Vec<Seed> {
     let three = [&talk[..], &there, &there, &there].concat();
     seeds.push(("session", "out_of_order", [&[0][..], &three, &[8, 4, 8, 3, 8, 2, 8, 3, 8, 4]].concat()));
     seeds.push(("session", "forged", [&[0][..], &there, &forged, &next, &there, &forged, &next].concat()));
+    // The same message, wrong in its last byte: everything but the content is as it should be.
+    let first = Device::new(1, 0).write_first(&Device::new(2, 0), &[1; 304]);
+    let [high, low] = (first.len() as u16 - 1).to_be_bytes();
+    seeds.push(("session", "forged_tag", [&[0][..], &there, &[10, 0, high, low, 0, 2, 1], &next].concat()));
     seeds.push(("session", "crossed", [&[0][..], &there, &back, &next, &next, &[0x80, 1, 1, 3, 1], &next].concat()));
     // Ten sessions to one device, of which each has a message, and is answered.
     let ten = [3, 0, 0, 4, 1, 4].repeat(10);
@@ -370,6 +374,8 @@ fn programs() -> Vec<Seed> {
         ("network", "lies", [&[0][..], &connect, &[18, 2, 0, 6, 18, 0, 1, 6, 18, 9, 1, 6], &write].concat()),
         ("network", "backup", [&[4][..], &connect, &[24], &write, &[24], &connect, &write].concat()),
         ("network", "restart", [&[4][..], &connect, &write, &[22, 23], &connect, &write].concat()),
+        ("network", "sent_again", [&[4][..], &connect, &[0, 24, 6, 24], &connect, &write].concat()),
+        ("network", "another_name", [&[4][..], &connect, &[18, 21].repeat(6), &write, &write].concat()),
         ("network", "peers", [&[4][..], &[26, 6], &write].concat()),
         ("network", "file", [&[4][..], &connect, &[30, 1, 6, 30, 1, 6, 20, 0, 6]].concat()),
     ]);
@@ -388,6 +394,7 @@ fn programs() -> Vec<Seed> {
         ("relay_ops", "all", [&logins[..], &asks(0, &all), &asks(1, &[19, 14])].concat()),
         ("relay_ops", "blobs", [&logins[..], &[0, 0, 4, 20, 9, 0, 0, 0, 21, 1, 9, 1, 0, 4, 21, 1, 0, 4, 22]].concat()),
         ("relay_ops", "register", vec![2, 2, 0, 1, 2, 2, 0, 3, 2, 0, 1, 17, 0, 0, 0, 3]),
+        ("relay_ops", "waiting", [&logins[..4], &[0, 1, 1, 17, 44], &logins, &[45, 46], &logins].concat()),
         ("relay_ops", "idle", [&[48][..], &logins, &asks(0, &[17, 16]), &[52, 3, 52, 17, 60, 48, 56, 2]].concat()),
     ]);
     seeds
