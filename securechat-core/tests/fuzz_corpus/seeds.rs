@@ -359,6 +359,8 @@ fn programs() -> Vec<Seed> {
     let first = Device::new(1, 0).write_first(&Device::new(2, 0), &[1; 304]);
     let [high, low] = (first.len() as u16 - 1).to_be_bytes();
     seeds.push(("session", "forged_tag", [&[0][..], &there, &[10, 0, high, low, 0, 2, 1], &next].concat()));
+    // One ended what they had, the other knows nothing of it.
+    seeds.push(("session", "ended", [&[0][..], &talk, &[0x4f], &there, &next].concat()));
     seeds.push(("session", "crossed", [&[0][..], &there, &back, &next, &next, &[0x80, 1, 1, 3, 1], &next].concat()));
     // Ten sessions to one device, of which each has a message, and is answered.
     let ten = [3, 0, 0, 4, 1, 4].repeat(10);
@@ -375,6 +377,7 @@ fn programs() -> Vec<Seed> {
         ("network", "backup", [&[4][..], &connect, &[24], &write, &[24], &connect, &write].concat()),
         ("network", "restart", [&[4][..], &connect, &write, &[22, 23], &connect, &write].concat()),
         ("network", "sent_again", [&[4][..], &connect, &[0, 24, 6, 24], &connect, &write].concat()),
+        ("network", "forgotten", [&[0][..], &connect, &[25], &write, &[25], &connect, &[0, 6]].concat()),
         ("network", "another_name", [&[4][..], &connect, &[18, 21].repeat(6), &write, &write].concat()),
         ("network", "peers", [&[4][..], &[26, 6], &write].concat()),
         ("network", "file", [&[4][..], &connect, &[30, 1, 6, 30, 1, 6, 20, 0, 6]].concat()),
