@@ -118,8 +118,12 @@ pub fn bundle(data: &[u8]) {
     let body = data.get(2..).and_then(|rest| rest.split_last_chunk::<64>()).map_or(data, |(body, _)| body);
     if let Ok(bundle) = codec::decode::<Bundle>(body) {
         assert_eq!(codec::encode(&bundle), body);
-        // Whatever it says, it is not this key's.
-        assert!(bundle.sign(&SigningKey::from_bytes(&KEY)).is_err() || !AUTHENTIC);
+        // It is this key's only if it says so, and then reads back.
+        let (key, identity) = (SigningKey::from_bytes(&KEY), bundle.identity);
+        if let Ok(signed) = bundle.sign(&key) {
+            assert_eq!(identity, key.verifying_key().into());
+            assert_eq!(SignedBundle::decode(signed.bytes()).as_ref(), Ok(&signed));
+        }
     }
 }
 
