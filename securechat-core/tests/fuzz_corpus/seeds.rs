@@ -387,6 +387,8 @@ fn programs() -> Vec<Seed> {
         ("client", "calls", [&[4][..], &calls].concat()),
         ("client", "strangers", [&[0][..], &calls].concat()),
         ("client", "heard_again", [&[4][..], &[5, 0, 5, 1, 13, 2, 0, 3, 0, 0, 13, 1, 0, 3, 4, 1]].concat()),
+        // An envelope comes changed, is asked for again, comes anew, and then as it was at first.
+        ("client", "come_twice", vec![4, 22, 26, 74, 20, 6, 26, 5, 14, 26]),
         ("client", "told", [&[4][..], &[1, 0, 0, 0x40, 6, 1, 0, 0x40, 2, 3, 1, 2, 3]].concat()),
     ]);
     // A request of connection 0, 1 or 2: who else, a number, what.
