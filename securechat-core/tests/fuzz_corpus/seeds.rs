@@ -359,6 +359,9 @@ fn programs() -> Vec<Seed> {
     let first = Device::new(1, 0).write_first(&Device::new(2, 0), &[1; 304]);
     let [high, low] = (first.len() as u16 - 1).to_be_bytes();
     seeds.push(("session", "forged_tag", [&[0][..], &there, &[10, 0, high, low, 0, 2, 1], &next].concat()));
+    // A backup from the middle of a conversation, with a chain that went on since.
+    let amid = [&talk[..], &there, &next, &[14], &there, &next, &[14], &there, &next].concat();
+    seeds.push(("session", "backup_amid", [&[0][..], &amid].concat()));
     // One ended what they had, the other knows nothing of it.
     seeds.push(("session", "ended", [&[0][..], &talk, &[0x4f], &there, &next].concat()));
     seeds.push(("session", "crossed", [&[0][..], &there, &back, &next, &next, &[0x80, 1, 1, 3, 1], &next].concat()));
