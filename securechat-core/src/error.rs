@@ -261,3 +261,26 @@ pub enum ApiMisuse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 #[error("the ciphertext does not open")]
 pub struct Decrypt;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first and the last of each class; programs and the C interface hold on to them.
+    #[test]
+    fn numbers_stay_what_they_are() {
+        let numbers: [(Error, u16); 8] = [
+            (InvalidMessage::Truncated.into(), 100),
+            (InvalidMessage::Padding.into(), 108),
+            (PeerMisbehaved::BadSignature.into(), 200),
+            (PeerMisbehaved::Silent.into(), 235),
+            (ApiMisuse::WrongState.into(), 300),
+            (ApiMisuse::TransientLimit.into(), 319),
+            (ApiMisuse::Expired.into(), 321),
+            (Decrypt.into(), 400),
+        ];
+        for (error, number) in numbers {
+            assert_eq!(error.code(), number, "{error}");
+        }
+    }
+}

@@ -213,6 +213,7 @@ fn bounds_and_doubles() {
     assert_eq!(decode(1, &[1], &(1..=18).collect::<Vec<_>>()), Err(OUT_OF_BOUNDS));
     assert_eq!(decode(1, &[1, 2, 1], &[1]), Err(NOT_FOLLOWING.into()), "a device twice");
     assert_eq!(decode(1, &[1], &[1, 1]), Err(NOT_FOLLOWING.into()), "a signer twice");
+    assert_eq!(SignedDeviceList::decode(&vec![0xff; SIGNED_DEVICE_LIST_MAX + 1]), Err(OUT_OF_BOUNDS));
     let at_end = SignedDeviceList::decode(&forged(&user, last, [1; 32], &[1], &[1])).unwrap();
     assert_eq!(at_end.propose_add(&key(2)), Err(ApiMisuse::TooLarge));
 }
