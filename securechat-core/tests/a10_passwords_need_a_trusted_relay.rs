@@ -3,7 +3,7 @@
 
 mod support;
 
-use securechat_core::error::ApiMisuse;
+use securechat_core::error::{ApiMisuse, PeerMisbehaved};
 use securechat_core::event::{Event, LinkId};
 use securechat_core::identity::{Fingerprint, RelayAddress};
 use securechat_core::suite::Policy;
@@ -63,6 +63,25 @@ fn a10_an_unknown_relay_gets_no_password_until_it_is_accepted() {
     net.run();
     assert!(verify(&net, alice).is_none());
     assert!(net.saw(alice, |event| *event == Event::LoggedIn { listed: true }));
+}
+
+#[test]
+fn a10_a_relay_that_is_refused_gets_no_password_and_is_asked_about_again() {
+    let policy = Policy::default();
+    let mut net = Net::new(34, &policy);
+    let alice = net.add("alice", &policy);
+    let anywhere: RelayAddress = PLACE.parse().unwrap();
+    for _ in 0..2 {
+        net.forget_events();
+        net.connect_to(alice, &anywhere);
+        net.run();
+        let (link, ..) = verify(&net, alice).unwrap();
+        net.hosts[alice].client.refuse_link(link, net.now);
+        net.drain(alice);
+        let refused = Some(PeerMisbehaved::IdentityMismatch.into());
+        assert!(net.saw(alice, |event| matches!(event, Event::LinkClosed { error, .. } if *error == refused)));
+        assert_mute(&mut net, alice);
+    }
 }
 
 #[test]

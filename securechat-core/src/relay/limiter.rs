@@ -259,6 +259,24 @@ mod tests {
     }
 
     #[test]
+    fn c3_failed_logins_are_remembered_in_bounded_number() {
+        let mut failures = Failures::default();
+        for number in 0..KEPT + 5 {
+            let user = UserName::new(&format!("user{number}")).unwrap();
+            assert_eq!(failures.attempt(&user, [1; 16], false, NOW), Ok(()));
+            assert!(failures.from_address.len() <= KEPT && failures.from_anywhere.len() <= KEPT);
+        }
+        assert_eq!((failures.from_address.len(), failures.from_anywhere.len()), (KEPT, KEPT));
+        let user = UserName::new("alice").unwrap();
+        assert_eq!(failures.attempt(&user, [1; 16], false, NOW + REMEMBERED), Ok(()));
+        assert_eq!(
+            (failures.from_address.len(), failures.from_anywhere.len()),
+            (1, 1),
+            "an hour later all are forgotten"
+        );
+    }
+
+    #[test]
     fn an_attempt_that_is_undone_does_not_count() {
         let user = UserName::new("alice").unwrap();
         let mut failures = Failures::default();

@@ -57,6 +57,7 @@ fn records_that_were_not_written_so_are_refused() {
         })
     };
     assert_eq!(restored(&|_| ()), Ok(()));
+    assert_eq!(restored(&|store| store.clear()), Ok(()), "nothing was saved yet");
 
     let record = Err(Error::from(ApiMisuse::Record));
     let unknown = Err(Error::from(InvalidMessage::UnknownValue));
