@@ -6,6 +6,7 @@ use crate::error::PeerMisbehaved;
 use core::fmt;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::sync::{Arc, OnceLock};
 use subtle::ConstantTimeEq;
 
 /// An X25519 public key: 32 bytes, any of them. Keys that give no secret are refused when they are used.
@@ -22,6 +23,41 @@ impl PublicKey {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// Whether every private key gives zeros with it: whether it is a point of order 1, 2, 4 or 8 on the curve or its
+    /// twist, in any encoding. It is public, and so is how long this takes.
+    pub(crate) fn is_low_order(&self) -> bool {
+        let [bytes @ .., last] = &self.0;
+        // X25519 does not look at the topmost bit (RFC 7748 section 5).
+        SMALL_ORDER.iter().any(|[low @ .., high]| low == bytes && *high == last & 0x7f)
+    }
+}
+
+/// All points of small order as X25519 reads them, little-endian, those included that are not reduced: 0, 1, the two of
+/// order 8, p - 1, p and p + 1 for p = 2^255 - 19. Clamped private keys are multiples of 8, and of no larger order.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    ends(0, 0, 0),
+    ends(1, 0, 0),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
+        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    ends(0xec, 0xff, 0x7f),
+    ends(0xed, 0xff, 0x7f),
+    ends(0xee, 0xff, 0x7f),
+];
+
+/// A number whose bytes are alike but the first and the last.
+#[allow(clippy::indexing_slicing)] // at compile time
+const fn ends(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
 }
 
 impl fmt::Debug for PublicKey {
@@ -33,37 +69,48 @@ impl fmt::Debug for PublicKey {
 }
 
 /// An X25519 private key: 32 random bytes, clamped when used. In records it is those bytes.
-pub struct PrivateKey(<Active as Backend>::X25519);
+///
+/// Copies share what they are of, and its public key, which is computed once.
+pub struct PrivateKey(Arc<Shared>);
+
+struct Shared {
+    key: <Active as Backend>::X25519,
+    public: OnceLock<PublicKey>,
+}
 
 impl PrivateKey {
     /// A fresh key.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
-        Self(X25519::new(Secret::random(rng)))
+        Self::new(Secret::random(rng))
     }
 
     /// The key of these bytes, which the caller wipes.
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(X25519::new(Secret::from_bytes(bytes)))
+        Self::new(Secret::from_bytes(bytes))
+    }
+
+    fn new(bytes: Secret<32>) -> Self {
+        Self(Arc::new(Shared { key: X25519::new(bytes), public: OnceLock::new() }))
     }
 
     /// The key's bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
-        self.0.bytes().as_bytes()
+        self.0.key.bytes().as_bytes()
     }
 
     /// The public key that belongs to it.
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.public())
+        *self.0.public.get_or_init(|| PublicKey(self.0.key.public()))
     }
 
     /// The secret shared with `peer`. Fails with [`PeerMisbehaved::WeakKey`] when it is all zeros.
     pub fn agree(&self, peer: &PublicKey) -> Result<Secret<32>, PeerMisbehaved> {
-        agree(&self.0, peer)
+        agree(&self.0.key, peer)
     }
 
-    /// A second copy, made on purpose.
+    /// A second one, made on purpose; the bytes are wiped when the last is gone.
     pub fn duplicate(&self) -> Self {
-        Self::from_bytes(self.as_bytes())
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -80,13 +127,13 @@ impl fmt::Debug for PrivateKey {
 
 impl Serialize for PrivateKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.bytes().serialize(serializer)
+        self.0.key.bytes().serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for PrivateKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Secret::deserialize(deserializer).map(|bytes| Self(X25519::new(bytes)))
+        Secret::deserialize(deserializer).map(Self::new)
     }
 }
 
@@ -161,6 +208,25 @@ mod tests {
                     assert_eq!(result.err(), Some(PeerMisbehaved::WeakKey), "{point:02x?}");
                 }
             }
+        }
+    }
+
+    /// The table names the points that agreements show to be of low order, and no others near them.
+    #[test]
+    fn a5_the_table_of_low_order_points() {
+        let key = PrivateKey::generate(&mut rng(1));
+        for point in LOW_ORDER {
+            for changed in 0..=256 {
+                let mut point: [u8; 32] = array(point);
+                if changed < 256 {
+                    point[changed / 8] ^= 1 << (changed % 8);
+                }
+                let public = PublicKey(point);
+                assert_eq!(public.is_low_order(), key.agree(&public).is_err(), "{public:?}");
+            }
+        }
+        for seed in 0..32 {
+            assert!(!PrivateKey::generate(&mut rng(seed)).public().is_low_order());
         }
     }
 

@@ -3,7 +3,6 @@
 use super::envelope::{Envelope, Opening, SessionId, SessionMessage};
 use super::handshake;
 use super::peer::Peer;
-use super::prekey::Prekey;
 use super::state::{Roots, Session, Unopened};
 use super::store::Sessions;
 use crate::error::{Error, PeerMisbehaved};
@@ -177,7 +176,7 @@ impl Sessions {
             SenderCheck::Refused => return Err(failed(PeerMisbehaved::NotInDeviceList.into())),
         }
         self.admit(kind, opening, &sender).map_err(|error| failed(error.into()))?;
-        let mut session = begin(sender, suite, opening.order, roots, message, prekey).map_err(failed)?;
+        let mut session = begin(sender, suite, opening.order, roots, message).map_err(failed)?;
         let content = session.open(message, now).map_err(|reason| OpenError::in_session(sender, reason))?;
 
         self.prekeys.used(kind, opening.prekey, id, sender);
@@ -227,12 +226,13 @@ fn begin(
     order: u32,
     roots: Roots,
     message: &SessionMessage<'_>,
-    prekey: &Prekey,
 ) -> Result<Session, Error> {
     if roots.session != message.header.session {
         return Err(PeerMisbehaved::SessionId.into());
     }
-    // A ratchet key that gives no secret fails here, with whatever private key, and not at the first answer.
-    prekey.x25519().agree(&message.header.place.key)?;
+    // A ratchet key that gives no secret fails here, and not at the first answer.
+    if message.header.place.key.is_low_order() {
+        return Err(PeerMisbehaved::WeakKey.into());
+    }
     Ok(Session::responder(sender, suite, order, roots, message))
 }
