@@ -21,6 +21,11 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
     Active::hmac_sha256(key, parts, out);
 }
 
+/// HMAC-SHA-256 of each of two messages under one key, which is prepared once.
+pub fn hmac_sha256_twice(key: &[u8], messages: [&[u8]; 2], out: [&mut [u8; 32]; 2]) {
+    Active::hmac_sha256_twice(key, messages, out);
+}
+
 /// HKDF with SHA-256 (RFC 5869), extract and expand, into storage of the caller's, who wipes it.
 ///
 /// An empty `salt` is RFC 5869's default, 32 zero bytes. `out` is at most [`HKDF_MAX`] long; of a longer one,
@@ -61,6 +66,15 @@ mod tests {
                 "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a
                  2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"));
             assert_eq!(B::sha512(&[b"ab", b"c"]), B::sha512(&[b"abc"]));
+        }
+
+        fn two_messages_under_one_key<B>() {
+            let (mut first, mut second, mut expected) = ([0; 32], [0; 32], [0; 32]);
+            B::hmac_sha256_twice(b"key", [b"one", b"another"], [&mut first, &mut second]);
+            B::hmac_sha256(b"key", &[b"one"], &mut expected);
+            assert_eq!(first, expected);
+            B::hmac_sha256(b"key", &[b"another"], &mut expected);
+            assert_eq!(second, expected);
         }
 
         fn rfc_4231<B>() {

@@ -6,7 +6,7 @@
 //! A side that has received a new ratchet key makes its own only when it next sends, so there is at any time at most
 //! one key that it waits with, and until then nothing but the present receiving chain (and skipped keys) opens.
 
-use crate::crypto::hash::{hkdf, hmac_sha256};
+use crate::crypto::hash::{hkdf, hmac_sha256_twice};
 use crate::crypto::label::Label;
 use crate::crypto::secret::Secret;
 use crate::crypto::x25519::{PrivateKey, PublicKey};
@@ -197,8 +197,8 @@ impl Chain {
     fn next(&mut self) -> Result<Secret<32>, PeerMisbehaved> {
         let number = self.number.checked_add(1).ok_or(PeerMisbehaved::CounterExhausted)?;
         let (mut message_key, mut next) = (Secret::zero(), Secret::zero());
-        hmac_sha256(self.key.as_bytes(), &[&[0x01]], message_key.as_mut_bytes());
-        hmac_sha256(self.key.as_bytes(), &[&[0x02]], next.as_mut_bytes());
+        let out = [message_key.as_mut_bytes(), next.as_mut_bytes()];
+        hmac_sha256_twice(self.key.as_bytes(), [&[0x01], &[0x02]], out);
         self.key = next;
         self.number = number;
         Ok(message_key)

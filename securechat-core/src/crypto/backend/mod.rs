@@ -62,6 +62,8 @@ pub(crate) trait Backend: 'static {
     fn sha512(parts: &[&[u8]]) -> [u8; 64];
     /// HMAC-SHA-256 of the parts, one after the other, under a key of any length.
     fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]);
+    /// HMAC-SHA-256 of each of two messages under a key of any length.
+    fn hmac_sha256_twice(key: &[u8], messages: [&[u8]; 2], out: [&mut [u8; 32]; 2]);
     /// HKDF-SHA-256, extract and expand.
     fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]);
     /// HKDF-SHA-256, expand alone.
@@ -82,9 +84,8 @@ pub(crate) trait Mac<const KEY: usize>: Send + Sync {
     fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]);
 }
 
-/// HMAC-SHA-256 that keeps its key instead of a state. A state of AWS-LC's takes 1,232 bytes, and copying it for a tag as
-/// long as the two blocks of hashing that it saves; one of RustCrypto's has a buffer that is not written at first, which
-/// would take what lies on the stack, keys among it, along to where a key is kept.
+/// HMAC-SHA-256 that keeps its key instead of a state: a state has a buffer that is not written at first, which would
+/// take what lies on the stack, keys among it, along to where a key is kept.
 pub(crate) struct KeptHmac<B, const KEY: usize>(Zeroizing<[u8; KEY]>, PhantomData<fn() -> B>);
 
 impl<B: Backend, const KEY: usize> Mac<KEY> for KeptHmac<B, KEY> {

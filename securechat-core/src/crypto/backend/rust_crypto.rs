@@ -48,11 +48,17 @@ impl Backend for RustCrypto {
         digest::<Sha512>(parts).into()
     }
 
-    #[allow(clippy::expect_used)] // HMAC takes keys of any length.
     fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length");
+        let mut mac = hmac(key);
         parts.iter().for_each(|part| mac.update(part));
         out.copy_from_slice(mac.finalize().as_bytes());
+    }
+
+    fn hmac_sha256_twice(key: &[u8], messages: [&[u8]; 2], out: [&mut [u8; 32]; 2]) {
+        let mac = hmac(key);
+        for (message, out) in messages.into_iter().zip(out) {
+            out.copy_from_slice(mac.clone().chain_update(message).finalize().as_bytes());
+        }
     }
 
     fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
@@ -83,6 +89,11 @@ impl Backend for RustCrypto {
         let (ciphertext, mut secret) = key.encapsulate_deterministic(message.as_bytes().into());
         Ok((ciphertext.to_vec(), taken(secret.as_mut())))
     }
+}
+
+#[allow(clippy::expect_used)] // HMAC takes keys of any length.
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("any length")
 }
 
 fn digest<D: Digest>(parts: &[&[u8]]) -> sha2::digest::Output<D> {

@@ -45,6 +45,10 @@ impl Backend for Stub {
         RustCrypto::sha512(parts)
     }
 
+    fn hmac_sha256_twice(key: &[u8], messages: [&[u8]; 2], out: [&mut [u8; 32]; 2]) {
+        RustCrypto::hmac_sha256_twice(key, messages, out);
+    }
+
     fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
         RustCrypto::hmac_sha256(key, parts, out);
     }
