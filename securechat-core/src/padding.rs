@@ -1,8 +1,8 @@
 //! Padding of what is sealed, so that its length tells little (PROTOCOL.md S12).
 
+use crate::crypto::secret::SecretVec;
 use crate::error::InvalidMessage;
 use crate::limits::PADDED_MIN;
-use zeroize::Zeroizing;
 
 /// The byte between content and zeros.
 const MARK: u8 = 0x80;
@@ -24,9 +24,9 @@ pub const fn padded_len(content: usize) -> usize {
 }
 
 /// `content || 0x80 || zeros`, as long as [`padded_len`] says.
-pub fn pad(content: &[u8]) -> Zeroizing<Vec<u8>> {
+pub fn pad(content: &[u8]) -> SecretVec {
     let length = padded_len(content.len());
-    let mut padded = Zeroizing::new(Vec::with_capacity(length));
+    let mut padded = SecretVec::new(Vec::with_capacity(length));
     padded.extend_from_slice(content);
     padded.push(MARK);
     padded.resize(length, 0);

@@ -8,10 +8,9 @@
 use crate::crypto::aead::{AeadKey, Cipher};
 use crate::crypto::hash::hkdf_expand;
 use crate::crypto::label::Label;
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::Decrypt;
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 /// The name of the record that the vault key itself is, sealed under the key that the host derives from a passphrase.
 const WRAPPED_KEY: &str = "vault key";
@@ -62,7 +61,7 @@ impl Vault {
     }
 
     /// Opens the record of this name.
-    pub fn open(&self, record_key: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Decrypt> {
+    pub fn open(&self, record_key: &str, sealed: &[u8]) -> Result<SecretVec, Decrypt> {
         open(&self.key, record_key, sealed)
     }
 }
@@ -77,7 +76,7 @@ fn seal(key: &Secret<32>, record_key: &str, plaintext: &[u8], rng: &mut dyn Cryp
     sealed
 }
 
-fn open(key: &Secret<32>, record_key: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Decrypt> {
+fn open(key: &Secret<32>, record_key: &str, sealed: &[u8]) -> Result<SecretVec, Decrypt> {
     let (salt, ciphertext) = sealed.split_at_checked(SALT_LEN).ok_or(Decrypt)?;
     aead_key(key, salt).open(0, &associated_data(record_key), ciphertext)
 }

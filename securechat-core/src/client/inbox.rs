@@ -3,6 +3,7 @@
 use super::receiving::Source;
 use crate::codec::{decode, encode_secret};
 use crate::content::MessageId;
+use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error};
 use crate::event::LinkId;
 use crate::identity::{Identity, UserName};
@@ -11,7 +12,6 @@ use crate::record::{Changes, Records};
 use crate::wire::{ENVELOPES_PER_ACKNOWLEDGE, EnvelopeRef};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use zeroize::Zeroizing;
 
 /// Prefix of the records of what was not taken: `inbox/<number, 16 hex digits>`.
 const RECORD: &str = "inbox/";
@@ -23,7 +23,7 @@ const SEEN: &str = "seen/";
 pub(super) struct Arrived {
     pub(super) user: UserName,
     pub(super) device: Identity,
-    pub(super) content: Zeroizing<Vec<u8>>,
+    pub(super) content: SecretVec,
 }
 
 /// An envelope that cannot be opened before its sender's device list is known (S5).
@@ -207,7 +207,7 @@ mod tests {
     }
 
     /// The records of the inbox as they stand after these changes.
-    fn store(records: &mut BTreeMap<String, Zeroizing<Vec<u8>>>, changes: &mut Changes) {
+    fn store(records: &mut BTreeMap<String, zeroize::Zeroizing<Vec<u8>>>, changes: &mut Changes) {
         for (key, value) in changes.drain() {
             match value {
                 Some(value) => records.insert(key, value),
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    fn restored(stored: &BTreeMap<String, Zeroizing<Vec<u8>>>) -> Inbox {
+    fn restored(stored: &BTreeMap<String, zeroize::Zeroizing<Vec<u8>>>) -> Inbox {
         let mut records = Records::default();
         stored.iter().for_each(|(key, value)| records.insert(key.clone(), value.clone()));
         Inbox::restore(&records).unwrap()

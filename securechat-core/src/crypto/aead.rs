@@ -6,6 +6,7 @@ mod tests;
 
 use super::backend::{Active, Backend, Block, Gcm};
 use super::label::Label;
+use super::secret::SecretVec;
 use crate::error::{Decrypt, InvalidMessage};
 use cbc_hmac::CbcHmac;
 use core::fmt;
@@ -112,8 +113,8 @@ impl AeadKey {
     }
 
     /// The plaintext of `ciphertext`.
-    pub fn open(&self, n: u64, ad: &[u8], ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, Decrypt> {
-        let mut buffer = Zeroizing::new(ciphertext.to_vec());
+    pub fn open(&self, n: u64, ad: &[u8], ciphertext: &[u8]) -> Result<SecretVec, Decrypt> {
+        let mut buffer = SecretVec::new(ciphertext.to_vec());
         let length = self.open_in_place(n, ad, &mut buffer)?.len();
         buffer.truncate(length);
         Ok(buffer)

@@ -13,12 +13,11 @@ use crate::codec::Writer;
 use crate::crypto::aead::{AeadKey, Cipher};
 use crate::crypto::hash::{ct_eq, hkdf_expand, hmac_sha256, sha256};
 use crate::crypto::label::Label;
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::{ApiMisuse, Decrypt, Error, PeerMisbehaved};
 use crate::file::FileOffer;
 use crate::file::manifest::Manifest;
 use crate::limits::CHUNK_SIZE;
-use zeroize::Zeroizing;
 
 /// Bytes before a chunk's ciphertext.
 const SALT_LEN: usize = 16;
@@ -84,7 +83,7 @@ impl Chunks {
     ///
     /// Fails with `FileMismatch` when there is no such chunk, and with `Decrypt` when it does not open, has another length
     /// than it must, or was not sealed as its contents say.
-    pub fn open(&self, i: u64, sealed: &[u8]) -> Result<(Zeroizing<Vec<u8>>, [u8; 32]), Error> {
+    pub fn open(&self, i: u64, sealed: &[u8]) -> Result<(SecretVec, [u8; 32]), Error> {
         let (_, length) = self.range(i).ok_or(PeerMisbehaved::FileMismatch)?;
         let (salt, ciphertext) = sealed.split_at_checked(SALT_LEN).ok_or(Decrypt)?;
         if ciphertext.len() != self.cipher.ciphertext_len(length) {

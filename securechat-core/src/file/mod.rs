@@ -12,13 +12,12 @@ pub use manifest::{Manifest, Noted, Page};
 pub use name::safe_name;
 
 use crate::crypto::aead::Cipher;
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::limits::{FILE_NAME_MAX, Limits, MEDIA_TYPE_MAX};
 use core::fmt;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 /// What a receiver is told of a file, and all that is needed to open it (F2).
 #[derive(Serialize, Deserialize)]
@@ -173,7 +172,7 @@ impl FileOpener {
     ///
     /// Fails with `Decrypt` for what does not open, and with `FileMismatch` when there is no such chunk or another one was
     /// opened in its place before. Nothing has changed then.
-    pub fn open_chunk(&mut self, i: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub fn open_chunk(&mut self, i: u64, sealed: &[u8]) -> Result<SecretVec, Error> {
         let (plaintext, tag) = self.chunks.open(i, sealed)?;
         match self.opened.note(i, tag) {
             Noted::New | Noted::Same => Ok(plaintext),

@@ -4,12 +4,11 @@ use super::keys::{Keys, RemoteKeys, Role};
 use super::pattern::{Pattern, Token};
 use super::running::Running;
 use super::transport::Transport;
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::Error;
 use crate::suite::Suite;
 use core::fmt;
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 /// A handshake under way: messages are written and read in turns until it [is finished](Self::is_finished).
 ///
@@ -47,7 +46,7 @@ impl Handshake {
     ///
     /// The payload of a message [with a static key or a signature](Self::carries_identity) is not authenticated until
     /// it was [confirmed](Self::confirm).
-    pub fn read(&mut self, message: &[u8], rng: &mut dyn CryptoRng) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub fn read(&mut self, message: &[u8], rng: &mut dyn CryptoRng) -> Result<SecretVec, Error> {
         self.step(|running| running.read(message, rng))
     }
 

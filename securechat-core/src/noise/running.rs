@@ -6,13 +6,12 @@ use super::symmetric::SymmetricState;
 use crate::codec::Reader;
 use crate::crypto::aead::Cipher;
 use crate::crypto::label::Label;
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::crypto::{ed25519, mlkem, rsa, x25519};
 use crate::error::{ApiMisuse, Error, InvalidMessage, PeerMisbehaved};
 use crate::limits;
 use crate::suite::{KeyExchange, Suite};
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 /// Length of what the token `sig` carries: an identity key and a signature.
 const SIG_LEN: usize = 32 + 64;
@@ -128,7 +127,7 @@ impl Running {
         Ok(())
     }
 
-    pub(super) fn read(&mut self, message: &[u8], rng: &mut dyn CryptoRng) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub(super) fn read(&mut self, message: &[u8], rng: &mut dyn CryptoRng) -> Result<SecretVec, Error> {
         let tokens = self.begin(false)?;
         if message.len() > limits::FRAME_MAX {
             return Err(InvalidMessage::OutOfBounds.into());
@@ -284,7 +283,7 @@ impl Running {
     }
 
     /// Reads and opens a field of `length` bytes.
-    fn open(&mut self, reader: &mut Reader<'_>, length: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn open(&mut self, reader: &mut Reader<'_>, length: usize) -> Result<SecretVec, Error> {
         Ok(self.symmetric.decrypt_and_hash(reader.take(self.symmetric.sealed_len(length))?)?)
     }
 

@@ -3,7 +3,7 @@
 
 use crate::crypto::aead::{AeadKey, Cipher};
 use crate::crypto::hash::{hkdf, sha256};
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::Decrypt;
 use zeroize::Zeroizing;
 
@@ -66,14 +66,14 @@ impl SymmetricState {
     }
 
     /// The inverse of [`Self::encrypt_and_hash`]; on failure nothing moves.
-    pub(super) fn decrypt_and_hash(&mut self, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, Decrypt> {
+    pub(super) fn decrypt_and_hash(&mut self, bytes: &[u8]) -> Result<SecretVec, Decrypt> {
         let plaintext = match &self.key {
             Some(key) => {
                 let plaintext = key.open(self.nonce, &self.hash, bytes)?;
                 self.nonce += 1;
                 plaintext
             }
-            None => Zeroizing::new(bytes.to_vec()),
+            None => SecretVec::new(bytes.to_vec()),
         };
         self.mix_hash(bytes);
         Ok(plaintext)

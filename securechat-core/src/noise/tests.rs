@@ -6,6 +6,7 @@ mod later;
 use super::symmetric::SymmetricState;
 use super::*;
 use crate::crypto::secret::Secret;
+use crate::crypto::secret::SecretVec;
 use crate::crypto::{ed25519, mlkem, rsa, test_keys, x25519};
 use crate::error::{ApiMisuse, Decrypt, Error, InvalidMessage, PeerMisbehaved};
 use crate::suite::{KeyExchange, Suite};
@@ -13,7 +14,6 @@ use crate::vectors::LOW_ORDER;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::sync::{Arc, LazyLock};
-use zeroize::Zeroizing;
 
 const PAYLOADS: [&[u8]; 4] = [b"one", b"", b"a third payload, longer than a block of AES", b"four"];
 
@@ -98,7 +98,7 @@ impl Run {
     }
 
     /// One message, changed on its way; the error is the reader's.
-    fn exchange(&mut self, index: usize, change: impl FnOnce(&mut Vec<u8>)) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn exchange(&mut self, index: usize, change: impl FnOnce(&mut Vec<u8>)) -> Result<SecretVec, Error> {
         let (writer, reader) = (index % 2, (index + 1) % 2);
         assert!(self.ends[writer].is_my_turn() && !self.ends[reader].is_my_turn());
         let carries_identity = self.ends[writer].carries_identity();

@@ -5,13 +5,13 @@ use super::handshake;
 use super::peer::Peer;
 use super::state::{Roots, Session, Unopened};
 use super::store::Sessions;
+use crate::crypto::secret::SecretVec;
 use crate::error::{Error, PeerMisbehaved};
 use crate::identity::{Identity, LocalIdentity, PrekeyKind, SignedBundle};
 use crate::suite::Suite;
 use core::fmt;
 use rand_core::CryptoRng;
 use thiserror::Error as ThisError;
-use zeroize::Zeroizing;
 
 /// What the caller knows of who opens a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Opened {
     /// The sender's bundle, where this message opened a session.
     pub bundle: Option<SignedBundle>,
     /// The content, without padding.
-    pub content: Zeroizing<Vec<u8>>,
+    pub content: SecretVec,
     /// The session.
     pub session: SessionId,
     /// Its suite.

@@ -8,7 +8,7 @@ use crate::codec::{self, Writer};
 use crate::crypto::aead::{AeadKey, OVERHEAD_MAX};
 use crate::crypto::hash::{hkdf_expand, sha256};
 use crate::crypto::label::Label;
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::{ApiMisuse, Error, InvalidMessage};
 use crate::identity::Identity;
 use crate::limits::{SENT_CONTENT_MAX, SUPERSEDED_KEPT, TRANSIENT_IN_A_ROW};
@@ -170,7 +170,7 @@ impl Session {
     }
 
     /// Opens a message: its content, without padding. Nothing changes unless it opens (S2).
-    pub(super) fn open(&mut self, message: &SessionMessage<'_>, now: u64) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+    pub(super) fn open(&mut self, message: &SessionMessage<'_>, now: u64) -> Result<SecretVec, Unopened> {
         let place = &message.header.place;
         let hash = message_hash(message.bytes);
         let ahead = self.ratchet.passed(place) == Some(false);
@@ -279,7 +279,7 @@ impl Session {
 }
 
 /// Checks the tag, then the padding.
-fn open_with(suite: Suite, key: &Secret<32>, message: &SessionMessage<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
+fn open_with(suite: Suite, key: &Secret<32>, message: &SessionMessage<'_>) -> Result<SecretVec, Error> {
     let ad = AssociatedData::of(message.header_bytes);
     let key = salted(key, &message.header.salt);
     let mut content = AeadKey::new(suite.cipher, key.as_bytes()).open(0, ad.bytes(), message.ciphertext)?;
