@@ -29,10 +29,11 @@ impl Gcm {
         }
     }
 
-    /// Copies `data` behind four bytes of length into `wire` and seals it there.
+    /// Copies `data` behind four bytes of length and one of type into `wire`, as a record has them, and seals it there.
     pub fn seal(&self, n: u64, data: &[u8], wire: &mut Vec<u8>) {
         wire.clear();
         wire.extend_from_slice(&(data.len() as u32).to_be_bytes());
+        wire.push(1);
         wire.extend_from_slice(data);
         match self {
             Self::RustCrypto(key) => {

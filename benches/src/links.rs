@@ -2,7 +2,7 @@
 
 use crate::{NOW, random};
 use securechat_core::identity::{DeviceKeys, LocalIdentity};
-use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
+use securechat_core::link::{Data, Link, LinkConfig, LinkEvent, Purpose};
 use securechat_core::suite::{Policy, Suite};
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub fn handshake(initiator: &mut Link, responder: &mut Link) {
 }
 
 /// One record from one end to the other: sealed, written to `wire`, read and opened. Gives its data.
-pub fn record(from: &mut Link, to: &mut Link, data: &[u8], wire: &mut Vec<u8>) -> Vec<u8> {
+pub fn record(from: &mut Link, to: &mut Link, data: &[u8], wire: &mut Vec<u8>) -> Data {
     seal(from, data, wire);
     open(to, wire)
 }
@@ -76,12 +76,11 @@ pub fn record(from: &mut Link, to: &mut Link, data: &[u8], wire: &mut Vec<u8>) -
 /// Seals one record into `wire`.
 pub fn seal(from: &mut Link, data: &[u8], wire: &mut Vec<u8>) {
     wire.clear();
-    from.send(data).unwrap();
-    from.poll_transmit(wire);
+    from.send_into(data, wire).unwrap();
 }
 
 /// Opens the one record in `wire`.
-pub fn open(to: &mut Link, wire: &[u8]) -> Vec<u8> {
+pub fn open(to: &mut Link, wire: &[u8]) -> Data {
     to.handle_input(wire, NOW).unwrap();
     let Some(LinkEvent::Data(data)) = to.poll_event() else { panic!("no data") };
     data

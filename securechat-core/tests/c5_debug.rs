@@ -155,7 +155,9 @@ fn handshakes(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
     show("link::LinkConfig", &without_limits(&config));
     let link = Link::initiator(config, only(), NOW).unwrap();
     show("link::Link", &without_limits(&link));
-    show("link::LinkEvent", &LinkEvent::Data(vec![SECRET; 40]));
+    show("link::LinkEvent", &LinkEvent::Data([SECRET; 40].as_slice().into()));
+    show("link::Data", &securechat_core::link::Data::from([SECRET; 40].as_slice()));
+    show("crypto::secret::SecretVec", &securechat_core::crypto::secret::SecretVec::new(vec![SECRET; 40]));
 }
 
 fn sessions(show: &mut dyn FnMut(&'static str, &dyn Debug)) {

@@ -84,3 +84,21 @@ fn c5_debug_shows_no_plaintext() {
     let shown = format!("{link:?} {:?}", link.poll_event());
     assert!(shown.contains("Data(4 bytes)") && !shown.contains("65, 65, 65, 65"), "{shown}");
 }
+
+/// What is sealed where it is written from comes behind what was queued, and counts like any other record.
+#[test]
+fn records_written_at_once_keep_their_order() {
+    let mut pair = Pair::open(Purpose::Peer, X25519_GCM);
+    let mut out = b"written before".to_vec();
+    let link = &mut pair.ends[INITIATOR];
+    link.send(b"queued").unwrap();
+    link.send_into(b"at once", &mut out).unwrap();
+    assert_eq!(link.send_into(&vec![0; link.max_data() + 1], &mut out), Err(ApiMisuse::TooLarge.into()));
+    link.send(b"queued again").unwrap();
+    assert!(link.poll_transmit(&mut out));
+    let records = out.strip_prefix(b"written before").unwrap().to_vec();
+    pair.feed(RESPONDER, &records).unwrap();
+    assert_eq!(pair.data(RESPONDER), [&b"queued"[..], b"at once", b"queued again"]);
+    pair.ends[INITIATOR].close(0).unwrap();
+    assert_eq!(pair.ends[INITIATOR].send_into(b"more", &mut out), Err(ApiMisuse::Closed.into()));
+}

@@ -230,7 +230,11 @@ impl Pair {
                 LinkEvent::Data(data) => {
                     assert!(end.binding.is_some() && !end.closed && data.len() <= FRAME_MAX);
                     if AUTHENTIC {
-                        assert_eq!(other.sent.get(end.received), Some(&data), "nobody sent that, or not here");
+                        assert_eq!(
+                            other.sent.get(end.received).map(Vec::as_slice),
+                            Some(&*data),
+                            "nobody sent that, or not here"
+                        );
                     }
                     end.received += 1;
                 }

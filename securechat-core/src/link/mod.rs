@@ -78,6 +78,7 @@ use state::{Io, State};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use records::Data;
 pub use slots::RsaSlots;
 
 /// One end of a connection.
@@ -162,7 +163,7 @@ pub enum LinkEvent {
         remote: Option<SignedBundle>,
     },
     /// What the other side sent in one record. The host wipes it where it may be secret.
-    Data(Vec<u8>),
+    Data(Data),
     /// The other side closed the link. Nothing more comes.
     Closed {
         /// The code it gave.
@@ -283,7 +284,20 @@ impl Link {
     /// [`ApiMisuse::TooLarge`] when it is more than [`max_data`](Self::max_data).
     pub fn send(&mut self, data: &[u8]) -> Result<(), Error> {
         let result = match &mut self.state {
-            State::Open(open) => open.send(data, &mut self.io),
+            State::Open(open) => open.send(data, &mut self.io.out),
+            state => Err(refused(state)),
+        };
+        self.keep(result)
+    }
+
+    /// As [`send`](Self::send), and [`poll_transmit`](Self::poll_transmit) with it: the record is sealed where it is
+    /// written from, behind what was queued. It saves a host that writes at once a buffer and a copy.
+    pub fn send_into(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        let result = match &mut self.state {
+            State::Open(open) => {
+                out.append(&mut self.io.out);
+                open.send(data, out)
+            }
             state => Err(refused(state)),
         };
         self.keep(result)

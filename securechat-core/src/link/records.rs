@@ -12,12 +12,16 @@ mod tests;
 use super::state::{Io, State};
 use super::{LinkEvent, Purpose};
 use crate::crypto::aead::OVERHEAD_MAX;
+use crate::crypto::secret::wipe;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::frame;
 use crate::identity::SignedBundle;
 use crate::limits;
 use crate::noise::{Role, Transport};
 use crate::suite::Suite;
+use core::fmt;
+use core::ops::Deref;
+use zeroize::Zeroize;
 
 const READY: u8 = 0;
 const DATA: u8 = 1;
@@ -25,10 +29,57 @@ const CLOSE: u8 = 2;
 /// The code with which a `Close` is answered.
 const CLOSE_ANSWER: u8 = 0;
 
+/// What the other side sent in one record, where it was opened.
+///
+/// It is not wiped by itself; `Zeroizing<Data>` is.
+#[derive(Clone)]
+pub struct Data(Vec<u8>);
+
+impl Data {
+    /// The data in a buffer of its own, which moves it once.
+    pub fn into_vec(mut self) -> Vec<u8> {
+        self.0.drain(..self.0.len().min(1));
+        self.0
+    }
+}
+
+impl Deref for Data {
+    type Target = [u8];
+
+    /// What stands behind the record's type.
+    fn deref(&self) -> &[u8] {
+        self.0.get(1..).unwrap_or_default()
+    }
+}
+
+impl<T: AsRef<[u8]> + ?Sized> PartialEq<T> for Data {
+    fn eq(&self, other: &T) -> bool {
+        **self == *other.as_ref()
+    }
+}
+
+impl From<&[u8]> for Data {
+    fn from(data: &[u8]) -> Self {
+        Self([&[DATA], data].concat())
+    }
+}
+
+impl Zeroize for Data {
+    fn zeroize(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Data({} bytes)", self.len())
+    }
+}
+
 /// A record that was opened.
 pub(super) enum Record {
     Ready,
-    Data(Vec<u8>),
+    Data(Data),
     Close(u8),
 }
 
@@ -55,19 +106,16 @@ impl Records {
         frame.truncate(length);
         match frame.as_slice() {
             [READY] => Ok(Record::Ready),
-            [DATA, ..] => {
-                frame.remove(0);
-                Ok(Record::Data(frame))
-            }
+            [DATA, ..] => Ok(Record::Data(Data(frame))),
             [CLOSE, code] => Ok(Record::Close(*code)),
             _ => Err(PeerMisbehaved::UnexpectedRecord.into()),
         }
     }
 
-    fn seal(&mut self, kind: u8, data: &[u8], io: &mut Io) -> Result<(), Error> {
+    fn seal(&mut self, kind: u8, data: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         // Reserved at once: a buffer that grew with the plaintext in it would leave a copy behind.
-        io.out.reserve(frame::HEADER + 1 + data.len() + OVERHEAD_MAX);
-        frame::write_frame(&mut io.out, |out| {
+        out.reserve(frame::HEADER + 1 + data.len() + OVERHEAD_MAX);
+        frame::write_frame(out, |out| {
             let start = out.len();
             out.push(kind);
             out.extend_from_slice(data);
@@ -93,7 +141,7 @@ pub(super) struct ExpectReady {
 impl ExpectReady {
     /// Our handshake is over and 4.2 satisfied: sends our `Ready`. `theirs` says whether the other side's is in already.
     pub(super) fn start(mut self, theirs: bool, io: &mut Io) -> Result<State, Error> {
-        self.records.seal(READY, &[], io)?;
+        self.records.seal(READY, &[], &mut io.out)?;
         Ok(if theirs { self.open(io) } else { State::ExpectReady(Box::new(self)) })
     }
 
@@ -139,7 +187,7 @@ impl Open {
             }
             Record::Close(code) => {
                 if !self.closing {
-                    self.records.seal(CLOSE, &[CLOSE_ANSWER], io)?;
+                    self.records.seal(CLOSE, &[CLOSE_ANSWER], &mut io.out)?;
                 }
                 io.events.push_back(LinkEvent::Closed { code });
                 Ok(State::Closed)
@@ -148,14 +196,15 @@ impl Open {
         }
     }
 
-    pub(super) fn send(&mut self, data: &[u8], io: &mut Io) -> Result<(), Error> {
+    /// Appends a record of data to `out`.
+    pub(super) fn send(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         if self.closing {
             return Err(ApiMisuse::Closed.into());
         }
         if data.len() > self.max_data() {
             return Err(ApiMisuse::TooLarge.into());
         }
-        self.records.seal(DATA, data, io)
+        self.records.seal(DATA, data, out)
     }
 
     pub(super) fn max_data(&self) -> usize {
@@ -171,6 +220,6 @@ impl Open {
         if core::mem::replace(&mut self.closing, true) {
             return Err(ApiMisuse::Closed.into());
         }
-        self.records.seal(CLOSE, &[code], io)
+        self.records.seal(CLOSE, &[code], &mut io.out)
     }
 }

@@ -17,7 +17,7 @@ fn c5_events_show_whose_keys_and_no_data() {
             LinkEvent::Open { suite, channel_binding: [0x41; 32], remote: Some(bundle) },
             format!("Open {{ suite: {suite:?}, remote: Some({fingerprint:?}), .. }}"),
         ),
-        (LinkEvent::Data(vec![0x41; 3]), "Data(3 bytes)".to_owned()),
+        (LinkEvent::Data([0x41; 3].as_slice().into()), "Data(3 bytes)".to_owned()),
         (LinkEvent::Closed { code: 5 }, "Closed { code: 5 }".to_owned()),
     ] {
         assert_eq!(format!("{event:?}"), shown);

@@ -163,7 +163,7 @@ impl Pair {
     /// What an end reported as data and was not yet taken; anything else fails the scenario.
     pub fn data(&mut self, end: usize) -> Vec<Vec<u8>> {
         let data = |event| match event {
-            LinkEvent::Data(data) => data,
+            LinkEvent::Data(data) => data.into_vec(),
             other => panic!("{other:?}"),
         };
         self.events[end].drain(..).map(data).collect()

@@ -62,7 +62,7 @@ fn room_for_a_record_is_made_at_once() {
     for suite in suites() {
         for length in [0, 1, 100, 5_000] {
             let (mut io, [mut one, _]) = (Io::default(), open_ends(suite));
-            one.send(&vec![7; length], &mut io).unwrap();
+            one.send(&vec![7; length], &mut io.out).unwrap();
             assert_eq!(io.out.capacity(), 4 + 1 + length + OVERHEAD_MAX);
         }
     }
@@ -75,9 +75,9 @@ fn c1_the_most_that_a_record_takes_is_exact() {
         for (limit, most) in [(8_192, [8_175, 8_158]), (65_535, [65_518, 65_486])] {
             let most = most[usize::from(suite.cipher == Cipher::AesCbcHmac)];
             assert_eq!(one.max_data(), most);
-            assert_eq!(one.send(&vec![7; most + 1], &mut io), Err(ApiMisuse::TooLarge.into()));
+            assert_eq!(one.send(&vec![7; most + 1], &mut io.out), Err(ApiMisuse::TooLarge.into()));
             assert!(io.out.is_empty());
-            one.send(&vec![7; most], &mut io).unwrap();
+            one.send(&vec![7; most], &mut io.out).unwrap();
             let frames = written(&mut io);
             assert!(matches!(frames.as_slice(), [frame] if frame.len() <= limit));
             // One byte more, and the frame of the other end's limit could not hold it.
@@ -148,7 +148,7 @@ fn data_comes_as_it_was_sent_until_close() {
     for suite in suites() {
         let (mut io, [mut one, mut other]) = (Io::default(), open_ends(suite));
         for data in [&b"one"[..], b"", b"three"] {
-            one.send(data, &mut io).unwrap();
+            one.send(data, &mut io.out).unwrap();
             for frame in written(&mut io) {
                 let Ok(State::Open(next)) = other.handle(frame, &mut io) else { panic!("it stays open") };
                 other = next;
@@ -157,7 +157,7 @@ fn data_comes_as_it_was_sent_until_close() {
         }
         one.close(7, &mut io).unwrap();
         assert_eq!(one.close(7, &mut io), Err(ApiMisuse::Closed.into()));
-        assert_eq!(one.send(b"", &mut io), Err(ApiMisuse::Closed.into()));
+        assert_eq!(one.send(b"", &mut io.out), Err(ApiMisuse::Closed.into()));
         let [close] = written(&mut io).try_into().unwrap();
         assert!(matches!(other.handle(close, &mut io), Ok(State::Closed)));
         assert!(matches!(io.events.pop_front(), Some(LinkEvent::Closed { code: 7 })));
