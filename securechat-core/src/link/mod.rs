@@ -55,6 +55,7 @@
 //! # }
 //! ```
 
+mod data;
 mod handshake;
 pub(crate) mod negotiation;
 mod records;
@@ -78,7 +79,7 @@ use state::{Io, State};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-pub use records::Data;
+pub use data::Data;
 pub use slots::RsaSlots;
 
 /// One end of a connection.

@@ -10,71 +10,20 @@
 mod tests;
 
 use super::state::{Io, State};
-use super::{LinkEvent, Purpose};
+use super::{Data, LinkEvent, Purpose};
 use crate::crypto::aead::OVERHEAD_MAX;
-use crate::crypto::secret::wipe;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::frame;
 use crate::identity::SignedBundle;
 use crate::limits;
 use crate::noise::{Role, Transport};
 use crate::suite::Suite;
-use core::fmt;
-use core::ops::Deref;
-use zeroize::Zeroize;
 
 const READY: u8 = 0;
-const DATA: u8 = 1;
+pub(super) const DATA: u8 = 1;
 const CLOSE: u8 = 2;
 /// The code with which a `Close` is answered.
 const CLOSE_ANSWER: u8 = 0;
-
-/// What the other side sent in one record, where it was opened.
-///
-/// It is not wiped by itself; `Zeroizing<Data>` is.
-#[derive(Clone)]
-pub struct Data(Vec<u8>);
-
-impl Data {
-    /// The data in a buffer of its own, which moves it once.
-    pub fn into_vec(mut self) -> Vec<u8> {
-        self.0.drain(..self.0.len().min(1));
-        self.0
-    }
-}
-
-impl Deref for Data {
-    type Target = [u8];
-
-    /// What stands behind the record's type.
-    fn deref(&self) -> &[u8] {
-        self.0.get(1..).unwrap_or_default()
-    }
-}
-
-impl<T: AsRef<[u8]> + ?Sized> PartialEq<T> for Data {
-    fn eq(&self, other: &T) -> bool {
-        **self == *other.as_ref()
-    }
-}
-
-impl From<&[u8]> for Data {
-    fn from(data: &[u8]) -> Self {
-        Self([&[DATA], data].concat())
-    }
-}
-
-impl Zeroize for Data {
-    fn zeroize(&mut self) {
-        wipe(&mut self.0);
-    }
-}
-
-impl fmt::Debug for Data {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Data({} bytes)", self.len())
-    }
-}
 
 /// A record that was opened.
 pub(super) enum Record {
@@ -106,7 +55,7 @@ impl Records {
         frame.truncate(length);
         match frame.as_slice() {
             [READY] => Ok(Record::Ready),
-            [DATA, ..] => Ok(Record::Data(Data(frame))),
+            [DATA, ..] => Ok(Record::Data(Data::of_record(frame))),
             [CLOSE, code] => Ok(Record::Close(*code)),
             _ => Err(PeerMisbehaved::UnexpectedRecord.into()),
         }
