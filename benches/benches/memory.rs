@@ -1,0 +1,109 @@
+//! What things hold in the heap when nothing moves, and how often a message allocates once everything is warm.
+#![allow(missing_docs, unsafe_code, clippy::indexing_slicing)] // a program, and its allocator
+
+use securechat_benches::{BACKEND, links, noise, noise_bytes, olm, random, sessions, tls};
+use securechat_core::crypto::aead::Cipher;
+use securechat_core::file::{Chunks, FileOffer};
+use securechat_core::limits::{CHUNK_SIZE, Limits};
+use securechat_core::link::Purpose;
+use securechat_core::suite::Suite;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::Relaxed};
+
+struct Counting;
+
+static HELD: AtomicIsize = AtomicIsize::new(0);
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it is; only counts are kept beside it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size() as isize, Relaxed);
+        TAKEN.fetch_add(1, Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size() as isize, Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Things of a kind that are held at once.
+const MANY: usize = 100;
+
+fn main() {
+    println!("securechat with {BACKEND}\n\n{:<52} {:>12}", "one of", "bytes");
+    for suite in [Suite::ALL[0], Suite::ALL[1], Suite::ALL[4]] {
+        let ends = links::Ends::new(suite, Purpose::Relay, None);
+        held(&format!("link end, {suite}, idle"), 2, || {
+            let (mut from, mut to) = ends.open();
+            links::record(&mut from, &mut to, b"text", &mut Vec::new());
+            // An idle link gives its buffers back when it is asked for events in vain.
+            assert!(from.poll_event().is_none() && to.poll_event().is_none());
+            (from, to)
+        });
+    }
+    let ends = tls::Ends::new(tls::Group::X25519);
+    held("rustls connection end, idle", 2, || {
+        let (mut client, mut server) = ends.open();
+        let mut wire = Vec::new();
+        tls::seal(&mut client, b"text", &mut wire);
+        tls::open(&mut server, &wire, &mut [0; 4]);
+        (client, server)
+    });
+    let ends = noise::Ends::new("NX", noise::Source::Default);
+    held("snow transport state", 2, || ends.open());
+    held("session and what its device keeps of the other", 2, || {
+        // The devices themselves are the same in number for any number of sessions; they are taken off below.
+        sessions::pair(Suite::ALL[0], None)
+    });
+    held("of that, a device without sessions", 1, || sessions::Device::new(1, "alice", Suite::ALL[0], None));
+    held("vodozemac session, both ends", 1, || olm::Ends::new().session());
+
+    println!("\n{:<52} {:>12}", "in steady state", "allocations");
+    let (mut from, mut to) = links::Ends::new(Suite::ALL[0], Purpose::Relay, None).open();
+    let (data, mut wire) = (noise_bytes(1 << 10), Vec::with_capacity(1 << 12));
+    allocations("record sealed", || links::seal(&mut from, &data, &mut wire));
+    let (mut from, mut to_again) = links::Ends::new(Suite::ALL[0], Purpose::Relay, None).open();
+    allocations("record sealed and opened", || drop(links::record(&mut from, &mut to_again, &data, &mut wire)));
+    black_box(&mut to);
+    let (mut alice, mut bob) = sessions::pair(Suite::ALL[0], None);
+    allocations("session message sealed and opened", || {
+        let envelope = alice.seal(&bob, &data[..200]);
+        bob.open(&envelope);
+    });
+    let (mut alice, mut bob) = olm::Ends::new().session();
+    allocations("vodozemac message sealed and opened", || {
+        let message = alice.encrypt(&data[..200]).expect("it encrypts");
+        bob.decrypt(&message).expect("it decrypts");
+    });
+    let offer = FileOffer::new(Cipher::AesGcm, CHUNK_SIZE as u64, "", "", &Limits::default(), &mut *random(1));
+    let (chunks, data) = (Chunks::new(&offer.expect("an offer")), noise_bytes(CHUNK_SIZE));
+    allocations("chunk sealed and opened", || {
+        let (sealed, _) = chunks.seal(0, &data).expect("it seals");
+        black_box(chunks.open(0, &sealed).expect("it opens"));
+    });
+}
+
+/// Makes many, each of which is `ends` of what is measured.
+fn held<T>(name: &str, ends: usize, mut make: impl FnMut() -> T) {
+    drop(make());
+    let mut kept = Vec::with_capacity(MANY);
+    let before = HELD.load(Relaxed);
+    (0..MANY).for_each(|_| kept.push(make()));
+    let heap = (HELD.load(Relaxed) - before) as usize / MANY;
+    println!("{name:<52} {:>12}", (heap + size_of::<T>()) / ends);
+    black_box(kept);
+}
+
+fn allocations(name: &str, mut once: impl FnMut()) {
+    (0..2_000).for_each(|_| once());
+    let before = TAKEN.load(Relaxed);
+    (0..1_000).for_each(|_| once());
+    println!("{name:<52} {:>12.1}", (TAKEN.load(Relaxed) - before) as f64 / 1_000.0);
+}
