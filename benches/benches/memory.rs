@@ -1,5 +1,5 @@
 //! What things hold in the heap when nothing moves, and how often a message allocates once everything is warm.
-#![allow(missing_docs, unsafe_code, clippy::indexing_slicing)] // a program, and its allocator
+#![allow(missing_docs, unsafe_code, clippy::indexing_slicing, clippy::expect_used)] // a program, and its allocator
 
 use securechat_benches::{BACKEND, links, noise, noise_bytes, olm, random, sessions, tls};
 use securechat_core::crypto::aead::Cipher;
