@@ -5,6 +5,7 @@ pub(super) mod cbc_hmac;
 mod tests;
 
 use super::backend::{Active, Backend, Block, Gcm};
+use super::hash::hkdf_expand;
 use super::label::Label;
 use super::secret::SecretVec;
 use crate::error::{Decrypt, InvalidMessage};
@@ -220,7 +221,7 @@ impl<B: Backend> CbcKey<B> {
     /// `MAC_KEY || ENC_KEY || IV_KEY = HKDF-Expand(k, label "cbc-hmac", 96)`
     fn new(key: &[u8; 32]) -> Self {
         let mut keys = Zeroizing::new([[0; 32]; 3]);
-        B::hkdf_expand(key, &[Label::CBC_HMAC.bytes()], keys.as_flattened_mut());
+        hkdf_expand(key, &[Label::CBC_HMAC.bytes()], keys.as_flattened_mut());
         let [mac, encryption, iv] = &*keys;
         Self { body: CbcHmac::new(mac, encryption), iv: Block::new(iv) }
     }

@@ -5,14 +5,13 @@
 //! - **RSA.** There is no raw operation: the outcome of AWS-LC's OAEP, success or failure, takes the place of the
 //!   comparison in PROTOCOL.md 2.2. Keys are made, and read ones checked, by the portable backend.
 //! - **ML-KEM.** A private key has to be handed in expanded, so the portable backend expands the seed.
-//! - **Ed25519** is not here, see [`super::dalek`]; neither is the single AES block that gives the IV of the CBC cipher,
-//!   because aws-lc-rs keeps every AES key expanded in both directions, twice the memory.
-//! - **SHA-2, HMAC and HKDF** are the portable backend's: as fast on much, for both use the processor's instructions, and
-//!   in half the time on the few bytes of a key derivation, since no context is allocated.
+//! - **Ed25519**, and SHA-2 with all that is made of it, are not here, see [`super::dalek`] and [`super::hashes`]; neither
+//!   is the single AES block that gives the IV of the CBC cipher, because aws-lc-rs keeps every AES key expanded in both
+//!   directions, twice the memory.
 //! - **Wiping.** AWS-LC cleanses what it frees, and aws-lc-rs wipes the buffers of keys and secrets that it owns. It leaves
 //!   copies of keys that are moved on the stack.
 
-use super::rust_crypto::{Aes256Block, MlKemKey, RustCrypto};
+use super::rust_crypto::{Aes256Block, MlKemKey};
 use super::{Backend, Cbc, Gcm, KeptHmac, MlKemPrivate, RsaPrivate, X25519};
 use crate::codec::Writer;
 use crate::crypto::label::Label;
@@ -35,39 +34,15 @@ use zeroize::{Zeroize, Zeroizing};
 pub(crate) struct AwsLc;
 
 impl Backend for AwsLc {
-    type Mac = KeptHmac<Self, 32>;
+    type Mac = KeptHmac<32>;
     type Gcm = Aes256Gcm;
     type Cbc = AesCbc;
     type Block = Aes256Block;
     type X25519 = X25519Key;
     type RsaPrivate = RsaKey;
     type MlKemPrivate = ExpandedMlKemKey;
-    type Mac128 = KeptHmac<Self, 16>;
+    type Mac128 = KeptHmac<16>;
     type Cbc128 = AesCbc;
-
-    fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-        RustCrypto::sha256(parts)
-    }
-
-    fn sha512(parts: &[&[u8]]) -> [u8; 64] {
-        RustCrypto::sha512(parts)
-    }
-
-    fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
-        RustCrypto::hmac_sha256(key, parts, out);
-    }
-
-    fn hmac_sha256_twice(key: &[u8], messages: [&[u8]; 2], out: [&mut [u8; 32]; 2]) {
-        RustCrypto::hmac_sha256_twice(key, messages, out);
-    }
-
-    fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
-        RustCrypto::hkdf(salt, ikm, info, out);
-    }
-
-    fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
-        RustCrypto::hkdf_expand(prk, info, out);
-    }
 
     fn rsa_encrypt(key: &PublicKey, message: &[u8; 32], _rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
         let info = der(SEQUENCE, &[&RSA_ALGORITHM, &der(BIT_STRING, &[&[0], key.der()])]);

@@ -8,6 +8,7 @@
 pub(crate) mod aws_lc;
 #[cfg_attr(securechat_fuzz_stub, allow(dead_code))]
 pub(crate) mod dalek;
+pub(crate) mod hashes;
 pub(crate) mod hmac_sha1;
 #[cfg_attr(securechat_fuzz_stub, allow(dead_code))]
 pub(crate) mod oaep;
@@ -21,7 +22,6 @@ use super::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use super::rsa::PublicKey;
 use super::secret::Secret;
 use crate::error::{ApiMisuse, Decrypt, InvalidMessage};
-use core::marker::PhantomData;
 use rand_core::CryptoRng;
 use subtle::Choice;
 use zeroize::Zeroizing;
@@ -56,18 +56,6 @@ pub(crate) trait Backend: 'static {
     /// As above.
     type Cbc128: Cbc<16>;
 
-    /// SHA-256 of the parts, one after the other.
-    fn sha256(parts: &[&[u8]]) -> [u8; 32];
-    /// SHA-512 of the parts, one after the other.
-    fn sha512(parts: &[&[u8]]) -> [u8; 64];
-    /// HMAC-SHA-256 of the parts, one after the other, under a key of any length.
-    fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]);
-    /// HMAC-SHA-256 of each of two messages under a key of any length.
-    fn hmac_sha256_twice(key: &[u8], messages: [&[u8]; 2], out: [&mut [u8; 32]; 2]);
-    /// HKDF-SHA-256, extract and expand.
-    fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]);
-    /// HKDF-SHA-256, expand alone.
-    fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]);
     /// RSAES-OAEP under the label of PROTOCOL.md 2.2. None only if there is no memory.
     fn rsa_encrypt(key: &PublicKey, message: &[u8; 32], rng: &mut dyn CryptoRng) -> Option<Vec<u8>>;
     /// ML-KEM-768 encapsulation. Fails on a key that the check of FIPS 203 section 7.2 refuses.
@@ -86,15 +74,15 @@ pub(crate) trait Mac<const KEY: usize>: Send + Sync {
 
 /// HMAC-SHA-256 that keeps its key instead of a state: a state has a buffer that is not written at first, which would
 /// take what lies on the stack, keys among it, along to where a key is kept.
-pub(crate) struct KeptHmac<B, const KEY: usize>(Zeroizing<[u8; KEY]>, PhantomData<fn() -> B>);
+pub(crate) struct KeptHmac<const KEY: usize>(Zeroizing<[u8; KEY]>);
 
-impl<B: Backend, const KEY: usize> Mac<KEY> for KeptHmac<B, KEY> {
+impl<const KEY: usize> Mac<KEY> for KeptHmac<KEY> {
     fn new(key: &[u8; KEY]) -> Self {
-        Self(Zeroizing::new(*key), PhantomData)
+        Self(Zeroizing::new(*key))
     }
 
     fn tag(&self, parts: &[&[u8]], out: &mut [u8; 32]) {
-        B::hmac_sha256(&*self.0, parts, out);
+        hashes::hmac_sha256(&*self.0, parts, out);
     }
 }
 

@@ -10,8 +10,7 @@
 //! The message has one length, so decoding is one comparison of fixed places, without a search for the 0x01. Which
 //! label and length these are is said by the caller, so that published vectors meet the same code.
 
-use super::Backend;
-use super::rust_crypto::RustCrypto;
+use super::hashes;
 use crate::crypto::label::Label;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
@@ -24,7 +23,7 @@ pub(super) fn encode(message: &[u8; MESSAGE], seed: &[u8; HASH], size: usize) ->
     let mut encoded = Zeroizing::new(Vec::with_capacity(size));
     encoded.push(0);
     encoded.extend_from_slice(seed);
-    encoded.extend_from_slice(&RustCrypto::sha256(&[Label::RSA_KEM.bytes()]));
+    encoded.extend_from_slice(&hashes::sha256(&[Label::RSA_KEM.bytes()]));
     encoded.resize(size.saturating_sub(MESSAGE + 1), 0);
     encoded.push(1);
     encoded.extend_from_slice(message);
@@ -45,7 +44,7 @@ pub(in crate::crypto) fn decode(encoded: &mut [u8], label: &[u8], message: &mut 
     let Some((padding, last)) = block.split_at_checked(length) else { return Choice::from(0) };
     message.copy_from_slice(last);
 
-    let mut expected = RustCrypto::sha256(&[label]).to_vec();
+    let mut expected = hashes::sha256(&[label]).to_vec();
     expected.resize(length.saturating_sub(1).max(HASH), 0);
     expected.push(1);
     first.ct_eq(&0) & padding.ct_eq(&expected)
@@ -61,7 +60,7 @@ fn split(encoded: &mut [u8]) -> Option<(&mut u8, &mut [u8], &mut [u8])> {
 /// XORs `MGF1(seed, target length)` into `target` (RFC 8017 appendix B.2.1).
 fn mask(target: &mut [u8], seed: &[u8]) {
     for (counter, chunk) in (0u32..).zip(target.chunks_mut(HASH)) {
-        let digest = Zeroizing::new(RustCrypto::sha256(&[seed, &counter.to_be_bytes()]));
+        let digest = Zeroizing::new(hashes::sha256(&[seed, &counter.to_be_bytes()]));
         chunk.iter_mut().zip(digest.iter()).for_each(|(byte, mask)| *byte ^= mask);
     }
 }

@@ -10,9 +10,8 @@ use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use crate::crypto::rsa::{EXPONENT, PublicKey};
 use crate::crypto::secret::Secret;
 use crate::error::{ApiMisuse, Decrypt, InvalidMessage};
-use ::hmac::{Hmac, KeyInit, Mac as _};
 use aes::cipher::consts::U12;
-use aes::cipher::{Array, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit};
+use aes::cipher::{Array, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
 use aes_gcm::AesGcm;
 use aes_gcm::aead::AeadInOut;
 use crypto_bigint::BoxedUint;
@@ -21,7 +20,6 @@ use rand_core::CryptoRng;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey, hazmat};
-use sha2::{Digest, Sha256, Sha512};
 use subtle::{Choice, ConstantTimeEq};
 use x25519_dalek::StaticSecret;
 use zeroize::{Zeroize, Zeroizing};
@@ -30,49 +28,15 @@ use zeroize::{Zeroize, Zeroizing};
 pub(crate) struct RustCrypto;
 
 impl Backend for RustCrypto {
-    type Mac = KeptHmac<Self, 32>;
+    type Mac = KeptHmac<32>;
     type Gcm = Aes256Gcm;
     type Cbc = AesCbc<aes::Aes256>;
     type Block = Aes256Block;
     type X25519 = X25519Key;
     type RsaPrivate = RsaKey;
     type MlKemPrivate = MlKemKey;
-    type Mac128 = KeptHmac<Self, 16>;
+    type Mac128 = KeptHmac<16>;
     type Cbc128 = AesCbc<aes::Aes128>;
-
-    fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-        digest::<Sha256>(parts).into()
-    }
-
-    fn sha512(parts: &[&[u8]]) -> [u8; 64] {
-        digest::<Sha512>(parts).into()
-    }
-
-    fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
-        let mut mac = hmac(key);
-        parts.iter().for_each(|part| mac.update(part));
-        out.copy_from_slice(mac.finalize().as_bytes());
-    }
-
-    fn hmac_sha256_twice(key: &[u8], messages: [&[u8]; 2], out: [&mut [u8; 32]; 2]) {
-        let mac = hmac(key);
-        for (message, out) in messages.into_iter().zip(out) {
-            out.copy_from_slice(mac.clone().chain_update(message).finalize().as_bytes());
-        }
-    }
-
-    fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
-        let hkdf = hkdf::Hkdf::<Sha256>::new(Some(salt), ikm);
-        // Fails on more than 255 blocks, which `hash::hkdf` excludes.
-        let _ = hkdf.expand_multi_info(info, out);
-    }
-
-    fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
-        if let Ok(hkdf) = hkdf::Hkdf::<Sha256>::from_prk(prk) {
-            // As above; and a key of 32 bytes is long enough.
-            let _ = hkdf.expand_multi_info(info, out);
-        }
-    }
 
     fn rsa_encrypt(key: &PublicKey, message: &[u8; 32], rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
         let mut seed = Zeroizing::new([0; 32]);
@@ -89,17 +53,6 @@ impl Backend for RustCrypto {
         let (ciphertext, mut secret) = key.encapsulate_deterministic(message.as_bytes().into());
         Ok((ciphertext.to_vec(), taken(secret.as_mut())))
     }
-}
-
-#[allow(clippy::expect_used)] // HMAC takes keys of any length.
-fn hmac(key: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("any length")
-}
-
-fn digest<D: Digest>(parts: &[&[u8]]) -> sha2::digest::Output<D> {
-    let mut digest = D::new();
-    parts.iter().for_each(|part| digest.update(part));
-    digest.finalize()
 }
 
 /// GCM needs AES in one direction only, which halves the expanded key.

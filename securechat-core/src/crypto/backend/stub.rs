@@ -14,7 +14,6 @@
 //! So whatever is changed in a message arrives behind its tag, while a message of another key or place is refused
 //! still, as long as the fuzzer has not written zeros for its tag.
 
-use super::rust_crypto::RustCrypto;
 use super::{Backend, Block, Cbc, Gcm, Mac, MlKemPrivate, RsaPrivate, X25519};
 use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use crate::crypto::rsa::PublicKey;
@@ -36,30 +35,6 @@ impl Backend for Stub {
     type MlKemPrivate = Seed;
     type Mac128 = KeyTag<16>;
     type Cbc128 = PlainCbc;
-
-    fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-        RustCrypto::sha256(parts)
-    }
-
-    fn sha512(parts: &[&[u8]]) -> [u8; 64] {
-        RustCrypto::sha512(parts)
-    }
-
-    fn hmac_sha256_twice(key: &[u8], messages: [&[u8]; 2], out: [&mut [u8; 32]; 2]) {
-        RustCrypto::hmac_sha256_twice(key, messages, out);
-    }
-
-    fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
-        RustCrypto::hmac_sha256(key, parts, out);
-    }
-
-    fn hkdf(salt: &[u8], ikm: &[u8], info: &[&[u8]], out: &mut [u8]) {
-        RustCrypto::hkdf(salt, ikm, info, out);
-    }
-
-    fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
-        RustCrypto::hkdf_expand(prk, info, out);
-    }
 
     fn rsa_encrypt(key: &PublicKey, message: &[u8; 32], _rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
         let mut ciphertext = vec![0; key.ciphertext_len()];
