@@ -94,12 +94,11 @@ impl OpenSsl {
     /// Seals `data` into `wire` behind four bytes of length.
     pub fn seal(&self, data: &[u8], wire: &mut Vec<u8>) {
         wire.clear();
-        wire.resize(4 + data.len() + self.block, 0);
+        wire.resize(4 + data.len() + 2 * self.block, 0);
         wire[..4].copy_from_slice(&(data.len() as u32).to_be_bytes());
         let mut crypter = Crypter::new(symm::Cipher::aes_256_cbc(), Mode::Encrypt, &[7; 32], Some(&[1; 16])).unwrap();
         // The last block is written beyond what was asked for, so it has a place of its own until it is known.
         let mut end = [0; 32];
-        wire.resize(4 + data.len() + 2 * self.block, 0);
         let length = crypter.update(data, &mut wire[4..]).unwrap();
         let last = crypter.finalize(&mut end).unwrap();
         wire.truncate(4 + length);

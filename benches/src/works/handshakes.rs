@@ -14,21 +14,15 @@ const RSA_BITS: usize = 3072;
 pub(super) fn works() -> Vec<Work> {
     let ours = |suite: Suite, purpose, rsa_bits| {
         let ends = links::Ends::new(suite, purpose, rsa_bits);
-        timed(move || {
-            black_box(ends.open());
-        })
+        handshake(move || ends.open())
     };
     let snow = |pattern, source| {
         let ends = noise::Ends::new(pattern, source);
-        timed(move || {
-            black_box(ends.open());
-        })
+        handshake(move || ends.open())
     };
     let rustls = |group| {
         let ends = tls::Ends::new(group);
-        timed(move || {
-            black_box(ends.open());
-        })
+        handshake(move || ends.open())
     };
     let (x25519, rsa, hybrid) = (Suite::ALL[0], Suite::ALL[2], Suite::ALL[4]);
     let own = 1.0 / 1.15;
@@ -63,6 +57,13 @@ pub(super) fn works() -> Vec<Work> {
             operations(Count { keys: 2, agreements: 2, verified: 1, rsa: 1, ..Count::default() }),
         ),
     ]
+}
+
+/// Both ends, opened.
+fn handshake<T>(open: impl Fn() -> T + 'static) -> Run {
+    timed(move || {
+        black_box(open());
+    })
 }
 
 /// How often each public-key operation is done in a handshake, both sides together.

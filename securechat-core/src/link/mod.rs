@@ -187,7 +187,7 @@ impl fmt::Debug for LinkEvent {
                 .field("suite", suite)
                 .field("remote", &remote.as_ref().map(SignedBundle::fingerprint))
                 .finish_non_exhaustive(),
-            Self::Data(data) => write!(formatter, "Data({} bytes)", data.len()),
+            Self::Data(data) => data.fmt(formatter),
             Self::Closed { code } => formatter.debug_struct("Closed").field("code", code).finish(),
         }
     }
