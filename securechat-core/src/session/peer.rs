@@ -5,7 +5,7 @@ use super::state::Session;
 use crate::error::PeerMisbehaved;
 use crate::limits::{HOUR, ORDER_AFTER_RESTORE, ORDER_AHEAD};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One device: the record `peer/<identity>`. It outlives its sessions.
 #[derive(Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub(super) struct Peer {
     /// When its last session ended with it, if it has none.
     pub(super) ended: Option<u64>,
     #[serde(skip)]
-    pub(super) sessions: BTreeSet<SessionId>,
+    pub(super) sessions: Vec<SessionId>,
 }
 
 impl Peer {
@@ -26,7 +26,7 @@ impl Peer {
         // Whatever it knows of sessions that this state has forgotten, the next order is above; and within what
         // it takes when it knows of none.
         let highest = restores.saturating_mul(ORDER_AFTER_RESTORE).min(ORDER_AHEAD - 1);
-        Self { highest, replaced: None, ended: None, sessions: BTreeSet::new() }
+        Self { highest, replaced: None, ended: None, sessions: Vec::new() }
     }
 
     /// The order of the next session opened here.
@@ -42,7 +42,7 @@ impl Peer {
     /// Counts a new session in.
     pub(super) fn add(&mut self, id: SessionId, order: u32) {
         self.highest = self.highest.max(order);
-        self.sessions.insert(id);
+        self.sessions.push(id);
         self.ended = None;
     }
 
@@ -62,28 +62,28 @@ impl Peer {
 
     /// The session that messages are sealed in: the newest that has opened a message or is a replacement, otherwise the
     /// newest, of those that still send.
-    pub(super) fn sending(&self, all: &BTreeMap<SessionId, Session>) -> Option<SessionId> {
+    pub(super) fn sending(&self, all: &BTreeMap<SessionId, Box<Session>>) -> Option<SessionId> {
         let candidates = self.with_states(all).filter(|(_, session)| session.sends());
         candidates.max_by_key(|(id, session)| (session.preferred, session.order, *id)).map(|(id, _)| id)
     }
 
     /// The sessions that a newer one supersedes, where both have opened messages in both directions.
-    pub(super) fn superseded(&self, all: &BTreeMap<SessionId, Session>) -> Vec<SessionId> {
+    pub(super) fn superseded(&self, all: &BTreeMap<SessionId, Box<Session>>) -> Vec<SessionId> {
         let both = || self.with_states(all).filter(|(_, session)| session.both);
         let newest = both().max_by_key(|(id, session)| (session.order, *id)).map(|(id, _)| id);
         both().filter(|(id, session)| Some(*id) != newest && session.superseded.is_none()).map(|(id, _)| id).collect()
     }
 
     /// The session that goes first when there are too many: superseded ones, then the oldest.
-    pub(super) fn first_to_go(&self, all: &BTreeMap<SessionId, Session>) -> Option<SessionId> {
+    pub(super) fn first_to_go(&self, all: &BTreeMap<SessionId, Box<Session>>) -> Option<SessionId> {
         let sessions = self.with_states(all);
         sessions.min_by_key(|(id, session)| (session.superseded.is_none(), session.order, *id)).map(|(id, _)| id)
     }
 
     fn with_states<'a>(
         &'a self,
-        all: &'a BTreeMap<SessionId, Session>,
+        all: &'a BTreeMap<SessionId, Box<Session>>,
     ) -> impl Iterator<Item = (SessionId, &'a Session)> + 'a {
-        self.sessions.iter().filter_map(|id| all.get(id).map(|session| (*id, session)))
+        self.sessions.iter().filter_map(|id| all.get(id).map(|session| (*id, &**session)))
     }
 }

@@ -6,6 +6,7 @@
 //! A side that has received a new ratchet key makes its own only when it next sends, so there is at any time at most
 //! one key that it waits with, and until then nothing but the present receiving chain (and skipped keys) opens.
 
+use super::skipped::Run;
 use crate::crypto::hash::{hkdf, hmac_sha256_twice};
 use crate::crypto::label::Label;
 use crate::crypto::secret::Secret;
@@ -30,7 +31,6 @@ pub(super) struct Ratchet {
 #[derive(Serialize, Deserialize)]
 struct Sending {
     own: PrivateKey,
-    public: PublicKey,
     chain: Chain,
 }
 
@@ -51,17 +51,10 @@ pub(super) struct Place {
     pub(super) number: u32,
 }
 
-/// The key of a message that has not come yet.
-pub(super) struct SkippedKey {
-    pub(super) chain: PublicKey,
-    pub(super) number: u32,
-    pub(super) key: Secret<32>,
-}
-
 /// What receiving a message would change.
 pub(super) struct Step {
     message_key: Secret<32>,
-    skipped: Vec<SkippedKey>,
+    skipped: Vec<Run>,
     next: Next,
 }
 
@@ -74,7 +67,7 @@ enum Next {
 
 /// What a committed step leaves to be kept.
 pub(super) struct Committed {
-    pub(super) skipped: Vec<SkippedKey>,
+    pub(super) skipped: Vec<Run>,
     /// Whether a ratchet key opened that follows one's own.
     pub(super) turned: bool,
 }
@@ -82,8 +75,7 @@ pub(super) struct Committed {
 impl Ratchet {
     /// The initiator's side: a fresh ratchet key, the first chain is its sending chain.
     pub(super) fn initiator(root: Secret<32>, chain: Secret<32>, rng: &mut dyn CryptoRng) -> Self {
-        let own = PrivateKey::generate(rng);
-        let sending = Sending { public: own.public(), own, chain: Chain::new(chain) };
+        let sending = Sending { own: PrivateKey::generate(rng), chain: Chain::new(chain) };
         Self { root, sending: Some(sending), receiving: None, previous: 0 }
     }
 
@@ -104,12 +96,12 @@ impl Ratchet {
                 let own = PrivateKey::generate(rng);
                 let (root, chain) = kdf_root(&self.root, &own.agree(&remote)?);
                 self.root = root;
-                none.insert(Sending { public: own.public(), own, chain: Chain::new(chain) })
+                none.insert(Sending { own, chain: Chain::new(chain) })
             }
         };
         let number = sending.chain.number;
         let message_key = sending.chain.next()?;
-        Ok((Place { key: sending.public, previous: self.previous, number }, message_key))
+        Ok((Place { key: sending.own.public(), previous: self.previous, number }, message_key))
     }
 
     /// How many messages the present sending chain has.
@@ -195,13 +187,18 @@ impl Chain {
 
     /// The key of the next message. Number 2^32−1 ends the chain.
     fn next(&mut self) -> Result<Secret<32>, PeerMisbehaved> {
-        let number = self.number.checked_add(1).ok_or(PeerMisbehaved::CounterExhausted)?;
-        let (mut message_key, mut next) = (Secret::zero(), Secret::zero());
-        let out = [message_key.as_mut_bytes(), next.as_mut_bytes()];
-        hmac_sha256_twice(self.key.as_bytes(), [&[0x01], &[0x02]], out);
-        self.key = next;
-        self.number = number;
+        let mut message_key = Secret::zero();
+        self.step(message_key.as_mut_bytes(), &mut Secret::zero())?;
         Ok(message_key)
+    }
+
+    /// As [`next`](Self::next); `spare` is where the next chain key is made, and gets the one before.
+    fn step(&mut self, message_key: &mut [u8; 32], spare: &mut Secret<32>) -> Result<(), PeerMisbehaved> {
+        let number = self.number.checked_add(1).ok_or(PeerMisbehaved::CounterExhausted)?;
+        hmac_sha256_twice(self.key.as_bytes(), [&[0x01], &[0x02]], [message_key, spare.as_mut_bytes()]);
+        core::mem::swap(&mut self.key, spare);
+        self.number = number;
+        Ok(())
     }
 
     /// How many keys lie between the next message and message `number`.
@@ -210,16 +207,23 @@ impl Chain {
     }
 
     /// Goes on to message `number`, keeping the keys on the way.
-    fn skip(&mut self, chain: &PublicKey, number: u32, skipped: &mut Vec<SkippedKey>) -> Result<(), PeerMisbehaved> {
-        skipped.reserve(self.missing_before(number).min(SKIPPED_PER_MESSAGE) as usize);
+    fn skip(&mut self, chain: &PublicKey, number: u32, skipped: &mut Vec<Run>) -> Result<(), PeerMisbehaved> {
+        if self.missing_before(number) == 0 {
+            return Ok(());
+        }
+        let mut spare = Secret::zero();
         while self.number < number {
-            skipped.push(SkippedKey { chain: *chain, number: self.number, key: self.next()? });
+            let mut run = Run::new(*chain, self.number, self.missing_before(number));
+            for key in run.keys_mut() {
+                self.step(key, &mut spare)?;
+            }
+            skipped.push(run);
         }
         Ok(())
     }
 
     /// Goes past the message at `place` and gives its key.
-    fn skip_to(&mut self, place: &Place, skipped: &mut Vec<SkippedKey>) -> Result<Secret<32>, PeerMisbehaved> {
+    fn skip_to(&mut self, place: &Place, skipped: &mut Vec<Run>) -> Result<Secret<32>, PeerMisbehaved> {
         self.skip(&place.key, place.number, skipped)?;
         self.next()
     }
@@ -252,6 +256,7 @@ pub(super) fn kdf_chain(key: Secret<32>) -> (Secret<32>, Secret<32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::skipped::Skipped;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
@@ -310,10 +315,12 @@ mod tests {
         assert_eq!((place.previous, place.number), (4, 1));
         let (equal, committed) = receives(&mut bob, &place, &key);
         assert!(equal && committed.turned);
-        assert_eq!(committed.skipped.len(), 4);
-        for (kept, (place, key)) in committed.skipped.iter().zip(lost.iter().chain([&lost_too])) {
-            assert_eq!((kept.chain, kept.number), (place.key, place.number));
-            assert_eq!(kept.key.as_bytes(), key.as_bytes());
+        assert_eq!(committed.skipped.len(), 2, "a run of each chain");
+        let mut kept = Skipped::default();
+        kept.add(committed.skipped, 0);
+        assert_eq!(kept.len(), 4);
+        for (place, key) in lost.iter().chain([&lost_too]) {
+            assert_eq!(kept.get(place), Some(key.as_bytes()));
         }
     }
 
@@ -326,7 +333,9 @@ mod tests {
         let (place, _) = alice.send(&mut rng).unwrap();
         let at = |previous, number| Place { previous, number, ..place };
         // One message of the old chain was received.
-        assert!(bob.receive(&at(1_001, 1_000)).is_ok_and(|step| step.skipped.len() == 2_000));
+        let mut kept = Skipped::default();
+        kept.add(bob.receive(&at(1_001, 1_000)).unwrap().skipped, 0);
+        assert_eq!(kept.len(), 2_000);
         assert_eq!(bob.receive(&at(1_001, 1_001)).err(), Some(PeerMisbehaved::TooManySkipped.into()));
         assert_eq!(bob.receive(&at(1_002, 1_000)).err(), Some(PeerMisbehaved::TooManySkipped.into()));
         assert_eq!(bob.receive(&at(u32::MAX, u32::MAX)).err(), Some(PeerMisbehaved::TooManySkipped.into()));

@@ -2,7 +2,7 @@
 
 use super::envelope::{HEADER, Header, Opening, SessionId, SessionMessage};
 use super::opened::{Opened, Seen};
-use super::ratchet::{Ratchet, Step};
+use super::ratchet::Ratchet;
 use super::skipped::Skipped;
 use crate::codec::{self, Writer};
 use crate::crypto::aead::{AeadKey, OVERHEAD_MAX};
@@ -157,7 +157,7 @@ impl Session {
         let start = envelope.len();
         envelope.put(&padding::pad(content));
         let ad = AssociatedData::of(envelope.get(message..start).unwrap_or_default());
-        let key = salted(&message_key, &salt);
+        let key = salted(message_key.as_bytes(), &salt);
         #[cfg(test)]
         super::tests::note_sealed(key.as_bytes());
         AeadKey::new(suite.cipher, key.as_bytes()).seal_in_place(0, ad.bytes(), &mut envelope, start);
@@ -191,7 +191,7 @@ impl Session {
             }
         }
         let step = self.ratchet.receive(place)?;
-        let content = open_with(self.suite()?, Step::message_key(&step), message)?;
+        let content = open_with(self.suite()?, step.message_key().as_bytes(), message)?;
         let committed = self.ratchet.commit(step);
         self.skipped.add(committed.skipped, now);
         self.both |= committed.turned;
@@ -230,8 +230,8 @@ impl Session {
 
     /// Notes the records that changed.
     pub(super) fn save(&mut self, id: SessionId, changes: &mut Changes) {
-        for (page, record) in self.skipped.take_changed() {
-            let key = format!("session/{id}/skipped/{page}");
+        for (run, record) in self.skipped.take_changed() {
+            let key = format!("session/{id}/skipped/{run}");
             match record {
                 Some(record) => changes.put(key, record),
                 None => changes.remove(key),
@@ -252,9 +252,9 @@ impl Session {
 
     /// The keys of all its records.
     pub(super) fn record_keys(&self, id: SessionId) -> Vec<String> {
-        let pages = self.skipped.pages().into_iter().map(|page| format!("session/{id}/skipped/{page}"));
+        let runs = self.skipped.ids().map(|run| format!("session/{id}/skipped/{run}"));
         let slots = self.opened.slots().map(|slot| format!("session/{id}/opened/{slot}"));
-        [format!("session/{id}"), format!("session/{id}/opening")].into_iter().chain(pages).chain(slots).collect()
+        [format!("session/{id}"), format!("session/{id}/opening")].into_iter().chain(runs).chain(slots).collect()
     }
 
     /// The session of the record `session/<id>` and of those beside it, given with what follows `session/<id>/`.
@@ -268,7 +268,7 @@ impl Session {
         for (key, record) in beside {
             match key.split_once('/') {
                 None if key == "opening" => session.opening = Some(record.to_vec()),
-                Some(("skipped", _)) => session.skipped.restore_page(record)?,
+                Some(("skipped", _)) => session.skipped.restore(record)?,
                 Some(("opened", _)) => slots.push(record),
                 _ => return Err(InvalidMessage::UnknownValue),
             }
@@ -279,7 +279,7 @@ impl Session {
 }
 
 /// Checks the tag, then the padding.
-fn open_with(suite: Suite, key: &Secret<32>, message: &SessionMessage<'_>) -> Result<SecretVec, Error> {
+fn open_with(suite: Suite, key: &[u8; 32], message: &SessionMessage<'_>) -> Result<SecretVec, Error> {
     let ad = AssociatedData::of(message.header_bytes);
     let key = salted(key, &message.header.salt);
     let mut content = AeadKey::new(suite.cipher, key.as_bytes()).open(0, ad.bytes(), message.ciphertext)?;
@@ -289,9 +289,9 @@ fn open_with(suite: Suite, key: &Secret<32>, message: &SessionMessage<'_>) -> Re
 }
 
 /// `k = HKDF-Expand(mk, label "message key" || salt, 32)`, for one message.
-pub(super) fn salted(message_key: &Secret<32>, salt: &[u8; 16]) -> Secret<32> {
+pub(super) fn salted(message_key: &[u8; 32], salt: &[u8; 16]) -> Secret<32> {
     let mut key = Secret::<32>::zero();
-    hkdf_expand(message_key.as_bytes(), &[Label::MESSAGE_KEY.bytes(), salt], key.as_mut_bytes());
+    hkdf_expand(message_key, &[Label::MESSAGE_KEY.bytes(), salt], key.as_mut_bytes());
     key
 }
 

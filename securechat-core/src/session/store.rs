@@ -26,7 +26,8 @@ pub struct Sessions {
     limits: Arc<Limits>,
     pub(super) meta: Meta,
     pub(super) peers: BTreeMap<Identity, Peer>,
-    pub(super) sessions: BTreeMap<SessionId, Session>,
+    /// Boxed, because a node of the map has room for eleven from the first on.
+    pub(super) sessions: BTreeMap<SessionId, Box<Session>>,
     pub(super) prekeys: Prekeys,
     pub(super) changed: Changed,
     /// Nothing is due before this.
@@ -101,8 +102,8 @@ impl Sessions {
                 beside.push((key.get(33..).unwrap_or_default(), record));
             }
             let session = Session::restore(record, beside.into_iter())?;
-            all.peers.get_mut(&session.peer).ok_or(ApiMisuse::Record)?.sessions.insert(id);
-            all.sessions.insert(id, session);
+            all.peers.get_mut(&session.peer).ok_or(ApiMisuse::Record)?.sessions.push(id);
+            all.sessions.insert(id, Box::new(session));
         }
         all.find_deadline();
         Ok(all)
@@ -255,7 +256,7 @@ impl Sessions {
         let peer = self.peers.entry(identity).or_insert_with(|| Peer::new(restores));
         peer.add(id, session.order);
         self.changed.peers.insert(identity);
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
         self.touched(id);
         while let Some(peer) = self.peers.get(&identity).filter(|peer| peer.sessions.len() > SESSIONS_PER_DEVICE) {
             let Some(first) = peer.first_to_go(&self.sessions) else { return };
@@ -266,14 +267,14 @@ impl Sessions {
     /// A session changed.
     pub(super) fn touched(&mut self, id: SessionId) {
         self.changed.sessions.insert(id);
-        self.note_deadline(self.sessions.get(&id).and_then(Session::timeout));
+        self.note_deadline(self.sessions.get(&id).and_then(|session| session.timeout()));
     }
 
     fn drop_session(&mut self, id: SessionId, now: u64) {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.changed.gone.extend(session.record_keys(id));
         if let Some(peer) = self.peers.get_mut(&session.peer) {
-            peer.sessions.remove(&id);
+            peer.sessions.retain(|other| *other != id);
             if peer.sessions.is_empty() {
                 peer.ended = Some(now);
                 self.changed.peers.insert(session.peer);
@@ -298,7 +299,8 @@ impl Sessions {
     }
 
     fn find_deadline(&mut self) {
-        self.deadline = self.sessions.values().filter_map(Session::timeout).chain(self.prekeys.timeout()).min();
+        self.deadline =
+            self.sessions.values().filter_map(|session| session.timeout()).chain(self.prekeys.timeout()).min();
     }
 
     /// The suites of a bundle that this device's policy allows, in the policy's order (S1).

@@ -53,7 +53,7 @@ fn chain_step(input: &In<'_>) -> Outcome {
 }
 
 fn message_key(input: &In<'_>) -> Outcome {
-    Ok(json!({ "key": hex(salted(&secret(input, "message_key"), &input.array("salt")).as_bytes()) }))
+    Ok(json!({ "key": hex(salted(secret(input, "message_key").as_bytes(), &input.array("salt")).as_bytes()) }))
 }
 
 fn message_shown(message: &SessionMessage<'_>) -> Value {
