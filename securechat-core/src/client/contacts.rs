@@ -53,7 +53,7 @@ pub(super) struct Known {
 /// All pins, and what is being looked up.
 #[derive(Default)]
 pub(super) struct Contacts {
-    known: BTreeMap<UserName, Known>,
+    known: BTreeMap<UserName, Box<Known>>,
     by_identity: BTreeMap<Identity, UserName>,
     pub(super) lookups: Lookups,
 }
@@ -63,7 +63,7 @@ impl Contacts {
         let mut contacts = Self::default();
         for (name, value) in records.with_prefix(RECORD) {
             let user = UserName::new(name).map_err(|_| ApiMisuse::Record)?;
-            let known: Known = decode(value).map_err(|_| ApiMisuse::Record)?;
+            let known: Box<Known> = decode(value).map_err(|_| ApiMisuse::Record)?;
             contacts.known.insert(user.clone(), known);
             contacts.index(&user);
         }
@@ -269,7 +269,7 @@ impl Client {
             return Err(ApiMisuse::Busy.into());
         }
         let known = Known { pin: Pin::new(user, chain)?, view: None, told: None };
-        self.contacts.known.insert(user.clone(), known);
+        self.contacts.known.insert(user.clone(), Box::new(known));
         self.contacts.save(user, &mut self.changes);
         Ok(())
     }
@@ -331,7 +331,7 @@ impl Client {
 /// Lists that are offered as a user's whole chain, each checked against the one before as it comes (I6).
 #[derive(Debug)]
 pub(super) struct OfferedLists {
-    chain: Option<ListChain>,
+    chain: Option<Box<ListChain>>,
     /// Whether the lists themselves are wanted, and not only what they come to.
     keep: bool,
     lists: Vec<SignedDeviceList>,
@@ -345,7 +345,7 @@ impl OfferedLists {
     /// The next list: that of epoch 0, or one that follows.
     pub(super) fn push(&mut self, list: SignedDeviceList) -> Result<(), PeerMisbehaved> {
         match &mut self.chain {
-            None => self.chain = Some(ListChain::start(list.clone())?),
+            None => self.chain = Some(Box::new(ListChain::start(list.clone())?)),
             Some(chain) => chain.extend(list.clone())?,
         }
         if self.keep {
@@ -361,7 +361,7 @@ impl OfferedLists {
 
     /// The chain and, where they are kept, its lists. Fails with `DeviceList` when there is none.
     pub(super) fn finish(self) -> Result<(ListChain, Vec<SignedDeviceList>), PeerMisbehaved> {
-        Ok((self.chain.ok_or(PeerMisbehaved::DeviceList)?, self.lists))
+        Ok((*self.chain.ok_or(PeerMisbehaved::DeviceList)?, self.lists))
     }
 }
 

@@ -175,7 +175,7 @@ impl Client {
     fn add_link(&mut self, connection: Connection) -> LinkId {
         let id = LinkId(self.next_link);
         self.next_link = self.next_link.wrapping_add(1);
-        self.links.insert(id, connection);
+        self.links.insert(id, Box::new(connection));
         id
     }
 

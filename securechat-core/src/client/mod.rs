@@ -80,7 +80,8 @@ pub struct Client {
     sessions: Sessions,
     outbox: Outbox,
     inbox: Inbox,
-    links: BTreeMap<LinkId, Connection>,
+    /// Boxed, as what a contact is known by and the sessions are: a map's node has room for eleven from the first on.
+    links: BTreeMap<LinkId, Box<Connection>>,
     next_link: u32,
     uploads: BTreeMap<FileId, uploads::Upload>,
     downloads: downloads::Downloads,

@@ -55,25 +55,35 @@ pub(super) struct Prekey {
     /// The seed of the ML-KEM key, in the hybrid kind.
     mlkem: Option<Secret<64>>,
     purpose: Purpose,
-    /// The sessions opened with it, where it is a last-resort prekey: records `prekey/<kind>/<id>/<session>`.
+}
+
+#[derive(Serialize, Deserialize)]
+enum Purpose {
+    OneTime,
+    /// Boxed, because of the others there are a hundred and more.
+    LastResort(Box<LastResort>),
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct LastResort {
+    /// Since when a newer one has its place.
+    replaced: Option<u64>,
+    /// The sessions opened with it: records `prekey/<kind>/<id>/<session>`.
     #[serde(skip)]
     sessions: BTreeMap<SessionId, Identity>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Purpose {
-    OneTime,
-    LastResort {
-        /// Since when a newer one has its place.
-        replaced: Option<u64>,
-    },
+impl Purpose {
+    fn last_resort() -> Self {
+        Self::LastResort(Box::default())
+    }
 }
 
 impl Prekey {
     fn generate(kind: PrekeyKind, purpose: Purpose, now: u64, rng: &mut dyn CryptoRng) -> Self {
         let x25519 = x25519::PrivateKey::generate(rng);
         let mlkem = (kind == PrekeyKind::Hybrid).then(|| Secret::random(rng));
-        Self { created: now, x25519, mlkem, purpose, sessions: BTreeMap::new() }
+        Self { created: now, x25519, mlkem, purpose }
     }
 
     /// The X25519 half: `e` of the handshake's pre-message.
@@ -91,20 +101,33 @@ impl Prekey {
         PrekeyPublic::new(id, self.x25519.public(), mlkem)
     }
 
+    fn last_resort(&self) -> Option<&LastResort> {
+        if let Purpose::LastResort(last_resort) = &self.purpose { Some(last_resort) } else { None }
+    }
+
+    fn last_resort_mut(&mut self) -> Option<&mut LastResort> {
+        if let Purpose::LastResort(last_resort) = &mut self.purpose { Some(last_resort) } else { None }
+    }
+
     fn is_last_resort(&self) -> bool {
-        self.purpose != Purpose::OneTime
+        self.last_resort().is_some()
     }
 
     /// Whether it is the last-resort prekey that new bundles name.
     fn is_present(&self) -> bool {
-        self.purpose == Purpose::LastResort { replaced: None }
+        self.last_resort().is_some_and(|last_resort| last_resort.replaced.is_none())
+    }
+
+    /// Who opened that session with it, where it is a last-resort prekey.
+    fn opener(&self, session: &SessionId) -> Option<&Identity> {
+        self.last_resort()?.sessions.get(session)
     }
 
     /// When its private half is to be erased.
     fn erased_at(&self) -> Option<u64> {
-        match self.purpose {
-            Purpose::OneTime => Some(self.created.saturating_add(ONE_TIME_LIFE)),
-            Purpose::LastResort { replaced } => replaced.map(|since| since.saturating_add(LAST_RESORT_KEPT)),
+        match self.last_resort() {
+            None => Some(self.created.saturating_add(ONE_TIME_LIFE)),
+            Some(last_resort) => last_resort.replaced.map(|since| since.saturating_add(LAST_RESORT_KEPT)),
         }
     }
 }
@@ -123,31 +146,33 @@ impl Prekeys {
     /// Fails with `Prekey` when it is unknown or was used, and with `Replay`.
     pub(super) fn find(&self, kind: PrekeyKind, id: u32, session: SessionId) -> Result<&Prekey, PeerMisbehaved> {
         let prekey = self.keys.get(&(kind, id)).ok_or(PeerMisbehaved::Prekey)?;
-        if prekey.sessions.contains_key(&session) { Err(PeerMisbehaved::Replay) } else { Ok(prekey) }
+        if prekey.opener(&session).is_some() { Err(PeerMisbehaved::Replay) } else { Ok(prekey) }
     }
 
     /// Whether a device may open one more session with this prekey. A last-resort prekey serves often, but not without end.
     pub(super) fn has_room(&self, kind: PrekeyKind, id: u32, peer: &Identity) -> Result<(), PeerMisbehaved> {
         let prekey = self.keys.get(&(kind, id)).ok_or(PeerMisbehaved::Prekey)?;
-        let opened = prekey.sessions.values().filter(|identity| *identity == peer).count();
+        let openers = prekey.last_resort().into_iter().flat_map(|last_resort| last_resort.sessions.values());
+        let opened = openers.filter(|identity| *identity == peer).count();
         if opened < OPENED_PER_LAST_RESORT { Ok(()) } else { Err(PeerMisbehaved::LimitExceeded) }
     }
 
     /// A session was opened with a prekey: a one-time one is erased, under a last-resort one the session is listed.
     pub(super) fn used(&mut self, kind: PrekeyKind, id: u32, session: SessionId, peer: Identity) {
         let id = (kind, id);
-        match self.keys.get_mut(&id) {
-            Some(prekey) if prekey.is_last_resort() => {
-                prekey.sessions.insert(session, peer);
+        match self.keys.get_mut(&id).and_then(Prekey::last_resort_mut) {
+            Some(last_resort) => {
+                last_resort.sessions.insert(session, peer);
                 self.listed.insert((id, session));
             }
-            _ => self.erase(id),
+            None => self.erase(id),
         }
     }
 
     fn erase(&mut self, id: Id) {
         if let Some(prekey) = self.keys.remove(&id) {
-            self.listed.extend(prekey.sessions.into_keys().map(|session| (id, session)));
+            let sessions = prekey.last_resort().into_iter().flat_map(|last_resort| last_resort.sessions.keys());
+            self.listed.extend(sessions.map(|session| (id, *session)));
             self.changed.insert(id);
         }
     }
@@ -176,7 +201,7 @@ impl Prekeys {
                 Some((id, _)) => id,
                 None => {
                     let replaced = present.map(|(id, _)| id);
-                    let fresh = Prekey::generate(*kind, Purpose::LastResort { replaced: None }, now, rng);
+                    let fresh = Prekey::generate(*kind, Purpose::last_resort(), now, rng);
                     let id = self.add(*kind, fresh)?;
                     if let Some(replaced) = replaced {
                         self.replace((*kind, replaced), now);
@@ -195,8 +220,8 @@ impl Prekeys {
     }
 
     fn replace(&mut self, id: Id, now: u64) {
-        if let Some(prekey) = self.keys.get_mut(&id) {
-            prekey.purpose = Purpose::LastResort { replaced: Some(now) };
+        if let Some(last_resort) = self.keys.get_mut(&id).and_then(Prekey::last_resort_mut) {
+            last_resort.replaced = Some(now);
             self.changed.insert(id);
         }
     }
@@ -324,7 +349,7 @@ impl Prekeys {
         }
         for (id, session) in core::mem::take(&mut self.listed) {
             let key = format!("{}/{session}", record_key(id));
-            match self.keys.get(&id).and_then(|prekey| prekey.sessions.get(&session)) {
+            match self.keys.get(&id).and_then(|prekey| prekey.opener(&session)) {
                 Some(peer) => changes.put(key, codec::encode_secret(peer)),
                 None => changes.remove(key),
             }
@@ -344,8 +369,8 @@ impl Prekeys {
         mlkem: Option<Secret<64>>,
         now: u64,
     ) {
-        let purpose = if one_time { Purpose::OneTime } else { Purpose::LastResort { replaced: None } };
-        self.keys.insert(id, Prekey { created: now, x25519, mlkem, purpose, sessions: BTreeMap::new() });
+        let purpose = if one_time { Purpose::OneTime } else { Purpose::last_resort() };
+        self.keys.insert(id, Prekey { created: now, x25519, mlkem, purpose });
     }
 
     /// Restores from `sessions/prekeys` and all of `prekey/`.
@@ -363,8 +388,8 @@ impl Prekeys {
                     prekeys.keys.insert(id, prekey);
                 }
                 Some(session) => {
-                    let prekey = prekeys.keys.get_mut(&id).ok_or(ApiMisuse::Record)?;
-                    prekey.sessions.insert(session, codec::decode(record)?);
+                    let last_resort = prekeys.keys.get_mut(&id).and_then(Prekey::last_resort_mut);
+                    last_resort.ok_or(ApiMisuse::Record)?.sessions.insert(session, codec::decode(record)?);
                 }
             }
         }
