@@ -76,7 +76,6 @@ use crate::suite::{Policy, Suite};
 use core::fmt;
 use handshake::{ExpectAnswer, ExpectOffer, Setup};
 use state::{Io, State};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use data::Data;
@@ -258,12 +257,7 @@ impl Link {
 
     /// The next event, in the order in which they happened.
     pub fn poll_event(&mut self) -> Option<LinkEvent> {
-        let event = self.io.events.pop_front();
-        if event.is_none() {
-            // An idle link gives its buffers back.
-            self.io.events = VecDeque::new();
-        }
-        event
+        self.io.events.pop_front()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, Unix milliseconds.
