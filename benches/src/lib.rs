@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // setting up a measurement
 
 pub mod bare;
+pub mod engines;
 pub mod links;
 pub mod noise;
 pub mod olm;

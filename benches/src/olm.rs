@@ -34,6 +34,14 @@ impl Ends {
         (result.session, result.plaintext)
     }
 
+    /// The account of one who has made so many one-time keys.
+    pub fn account(keys: usize) -> Account {
+        let mut account = Account::new();
+        account.generate_one_time_keys(keys);
+        account.mark_keys_as_published();
+        account
+    }
+
     /// A session that both have used, Alice last.
     pub fn session(&mut self) -> (Session, Session) {
         let (mut alice, first) = self.first_message(b"first");
@@ -44,4 +52,12 @@ impl Ends {
         bob.decrypt(&next).unwrap();
         (alice, bob)
     }
+}
+
+/// One writes, and the other answers.
+pub fn turn(alice: &mut Session, bob: &mut Session) {
+    let message = alice.encrypt(b"to").unwrap();
+    bob.decrypt(&message).unwrap();
+    let message = bob.encrypt(b"fro").unwrap();
+    alice.decrypt(&message).unwrap();
 }

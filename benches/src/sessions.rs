@@ -59,12 +59,22 @@ impl Device {
 pub fn pair(suite: Suite, rsa_bits: Option<usize>) -> (Device, Device) {
     let mut alice = Device::new(1, "alice", suite, rsa_bits);
     let mut bob = Device::new(2, "bob", suite, rsa_bits);
-    alice.open_to(&bob);
-    let first = alice.seal(&bob, b"first");
-    bob.open(&first);
-    let answer = bob.seal(&alice, b"answer");
-    alice.open(&answer);
-    let next = alice.seal(&bob, b"next");
-    bob.open(&next);
+    meet(&mut alice, &mut bob);
     (alice, bob)
+}
+
+/// One opens a session to the other; then both have written and read, the first one last.
+pub fn meet(alice: &mut Device, bob: &mut Device) {
+    alice.open_to(bob);
+    turn(alice, bob);
+    let next = alice.seal(bob, b"next");
+    bob.open(&next);
+}
+
+/// One writes, and the other answers.
+pub fn turn(alice: &mut Device, bob: &mut Device) {
+    let envelope = alice.seal(bob, b"to");
+    bob.open(&envelope);
+    let envelope = bob.seal(alice, b"fro");
+    alice.open(&envelope);
 }
