@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// The folder of identity, database and blobs [default: securechat-data].
     #[arg(long, value_name = "FOLDER", global = true)]
     data: Option<PathBuf>,
+    /// Keep messages that wait in memory only: no write for a message, but what waits is lost when the relay ends.
+    #[arg(long)]
+    memory_mailboxes: bool,
     /// A password that everyone must send first. Others on this machine can see it in the list of processes;
     /// the file or the variable SECURECHAT_SERVER_PASSWORD keep it to yourself.
     #[arg(long, value_name = "PASSWORD", conflicts_with = "server_password_file")]
@@ -93,6 +96,7 @@ impl Options {
         config.host = self.host.or(config.host);
         config.listen = self.listen.unwrap_or(config.listen);
         config.data = self.data.unwrap_or(config.data);
+        config.memory_mailboxes |= self.memory_mailboxes;
         config.registration_open = self.registration.map_or(config.registration_open, |value| value == "open");
         config.limits.connections = self.connections.unwrap_or(config.limits.connections);
         config.limits.connections_per_address =

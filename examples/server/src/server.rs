@@ -38,7 +38,10 @@ impl Server {
         let lock = lock_folder(&config.data)?;
         let listener = listen(&config.listen)?;
         let listening = listener.local_addr().map_err(ServerError::system("to name an address"))?;
-        let store = SqliteStore::open(&config.data)?;
+        let mut store = SqliteStore::open(&config.data)?;
+        if config.memory_mailboxes {
+            store = store.with_memory_mailboxes();
+        }
         let (mut links, local) = Links::open(&config, now)?;
         let identity = local.keys.identity();
         let mut limits = config.limits.clone();

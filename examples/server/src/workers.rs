@@ -127,11 +127,20 @@ fn work_on_store(mut store: impl Store, jobs: &Receiver<(JobId, StoreJob)>, done
     }
 }
 
-/// Runs a batch; if it fails, each of its jobs alone, so that one that cannot be done takes no other with it.
+/// Runs a batch; what fails in it is tried once more by itself, so that one job that cannot be done takes no other
+/// with it.
 fn run(store: &mut impl Store, jobs: &[StoreJob]) -> Vec<StoreResult> {
-    let results = store.run(jobs);
-    let failed = results.iter().any(|result| matches!(result, StoreResult::Failed));
-    if failed && jobs.len() > 1 { jobs.chunks(1).flat_map(|job| store.run(job)).collect() } else { results }
+    let mut results = store.run(jobs);
+    if jobs.len() > 1 {
+        for (job, result) in jobs.iter().zip(&mut results) {
+            if matches!(result, StoreResult::Failed)
+                && let Some(again) = store.run(std::slice::from_ref(job)).pop()
+            {
+                *result = again;
+            }
+        }
+    }
+    results
 }
 
 fn work_on_passwords(jobs: &Mutex<Receiver<(JobId, PasswordJob)>>, done: &Done<impl Wake>) {

@@ -20,7 +20,7 @@ pub struct Identity(VerifyingKey);
 
 impl Identity {
     /// The identity with these bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(VerifyingKey::from_bytes(bytes))
     }
 

@@ -1,15 +1,14 @@
 //! A store in memory: for tests, for trying things out, and as the plainest reading of what a store does.
 
 use super::job::PasswordHash;
+use super::mailboxes::Mailboxes;
 use super::store::{
     Account, BlobState, Chain, ChunkState, DeviceState, MissingPage, NewAccount, SentItem, Store, StoreJob,
-    StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice, TakenKeys, Waiting,
-    WaitingEnvelope,
+    StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice, TakenKeys,
 };
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
-use crate::wire::{BlobId, Bytes, ChunkRange, EnvelopeId, EnvelopeRef, PrekeyStock};
-use core::ops::Bound::{Excluded, Unbounded};
+use crate::wire::{BlobId, Bytes, ChunkRange, PrekeyStock};
 use std::collections::BTreeMap;
 
 /// A [`Store`] over ordered maps. What it keeps ends with the process.
@@ -17,10 +16,7 @@ use std::collections::BTreeMap;
 pub struct MemoryStore {
     users: BTreeMap<UserName, User>,
     devices: BTreeMap<Identity, Device>,
-    mailboxes: BTreeMap<Identity, Mailbox>,
-    /// (sender, id, recipient) of every envelope stored, with its time.
-    seen: BTreeMap<(Identity, EnvelopeId, Identity), u64>,
-    last_number: u64,
+    mailboxes: Mailboxes,
     blobs: BTreeMap<BlobId, Blob>,
 }
 
@@ -43,12 +39,6 @@ struct Device {
     /// (kind, id) → prekey and when it came.
     prekeys: BTreeMap<(u8, u32), (Bytes, u64)>,
     highest: BTreeMap<u8, u32>,
-}
-
-#[derive(Debug, Default)]
-struct Mailbox {
-    envelopes: BTreeMap<u64, WaitingEnvelope>,
-    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -124,19 +114,13 @@ impl MemoryStore {
                 self.users.keys().filter(|user| user.as_str() > after.as_str()).take(*count).cloned().collect(),
             ),
             StoreJob::Send { sender, user, items, room, room_bytes, now } => StoreResult::Sent(
-                items.iter().map(|item| self.send((sender, user), item, *room, *room_bytes, *now)).collect(),
+                items.iter().map(|item| self.send((sender, user), item, (*room, *room_bytes), *now)).collect(),
             ),
             StoreJob::Waiting { recipient, after, count, bytes } => {
-                StoreResult::Waiting(self.waiting(recipient, *after, *count, *bytes))
+                StoreResult::Waiting(self.mailboxes.waiting(recipient, *after, *count, *bytes))
             }
             StoreJob::Acknowledge { recipient, envelopes } => {
-                if let Some(mailbox) = self.mailboxes.get_mut(recipient) {
-                    let named = |waiting: &WaitingEnvelope| EnvelopeRef { sender: waiting.sender, id: waiting.id };
-                    mailbox.retain(|waiting| !envelopes.contains(&named(waiting)));
-                    if mailbox.envelopes.is_empty() {
-                        self.mailboxes.remove(recipient);
-                    }
-                }
+                self.mailboxes.acknowledge(recipient, envelopes);
                 StoreResult::Done
             }
             StoreJob::CreateBlob { id, owner, size, chunks, room, room_bytes, now } => {
@@ -163,9 +147,7 @@ impl MemoryStore {
                 StoreResult::Done
             }
             StoreJob::Expire { envelopes, prekeys, blobs, unlisted } => {
-                self.seen.retain(|_, at| *at >= *envelopes);
-                self.mailboxes.values_mut().for_each(|mailbox| mailbox.retain(|waiting| waiting.sent_at >= *envelopes));
-                self.mailboxes.retain(|_, mailbox| !mailbox.envelopes.is_empty());
+                self.mailboxes.expire(*envelopes);
                 self.devices.values_mut().for_each(|device| device.prekeys.retain(|_, (_, at)| *at >= *prekeys));
                 self.devices.retain(|_, device| device.listed || device.since >= *unlisted);
                 self.blobs.retain(|_, blob| blob.created >= *blobs);
@@ -234,7 +216,7 @@ impl MemoryStore {
         for (identity, device) in others {
             let highest = core::mem::take(&mut device.highest);
             *device = Device { highest, ..Device::new(user, now) };
-            self.mailboxes.remove(identity);
+            self.mailboxes.empty(identity);
         }
         Ok(StoreResult::Done)
     }
@@ -283,53 +265,16 @@ impl MemoryStore {
         &mut self,
         (sender, user): (&Identity, &UserName),
         item: &StoredItem,
-        room: usize,
-        room_bytes: u64,
+        room: (usize, u64),
         now: u64,
     ) -> SentItem {
         let device = self.devices.get(&item.recipient);
         let epoch = device.and_then(|device| self.users.get(&device.user)).and_then(User::epoch).unwrap_or_default();
-        if !device.is_some_and(|device| device.listed) {
-            return SentItem { epoch, outcome: StoreOutcome::Unknown };
-        }
-        let seen = (*sender, item.id, item.recipient);
-        let Some(envelope) = item.envelope.as_ref().filter(|_| !self.seen.contains_key(&seen)) else {
-            return SentItem { epoch, outcome: StoreOutcome::Passed };
+        let outcome = match device {
+            Some(device) if device.listed => self.mailboxes.send((sender, user), item, room, now),
+            _ => StoreOutcome::Unknown,
         };
-        let mailbox = self.mailboxes.entry(item.recipient).or_default();
-        let bytes = mailbox.bytes.saturating_add(envelope.len() as u64);
-        if mailbox.envelopes.len() >= room || bytes > room_bytes {
-            return SentItem { epoch, outcome: StoreOutcome::Full };
-        }
-        self.last_number += 1;
-        let number = self.last_number;
-        let waiting = WaitingEnvelope {
-            number,
-            id: item.id,
-            sender: *sender,
-            user: user.clone(),
-            sent_at: now,
-            envelope: envelope.clone(),
-        };
-        mailbox.bytes = bytes;
-        mailbox.envelopes.insert(number, waiting);
-        self.seen.insert(seen, now);
-        SentItem { epoch, outcome: StoreOutcome::Stored(number) }
-    }
-
-    fn waiting(&self, recipient: &Identity, after: u64, count: usize, bytes: usize) -> Waiting {
-        let mut page = Waiting::default();
-        let mut total = 0;
-        let all = self.mailboxes.get(recipient).into_iter();
-        for (_, waiting) in all.flat_map(|mailbox| mailbox.envelopes.range((Excluded(after), Unbounded))) {
-            total += waiting.envelope.len();
-            if page.envelopes.len() >= count || (total > bytes && !page.envelopes.is_empty()) {
-                page.more = true;
-                break;
-            }
-            page.envelopes.push(waiting.clone());
-        }
-        page
+        SentItem { epoch, outcome }
     }
 
     fn create_blob(
@@ -413,13 +358,6 @@ impl Device {
     fn stock(&self) -> Vec<PrekeyStock> {
         let kinds = self.highest.iter();
         kinds.map(|(kind, highest)| PrekeyStock { kind: *kind, left: self.left(*kind), highest: *highest }).collect()
-    }
-}
-
-impl Mailbox {
-    fn retain(&mut self, keep: impl Fn(&WaitingEnvelope) -> bool) {
-        self.envelopes.retain(|_, waiting| keep(waiting));
-        self.bytes = self.envelopes.values().map(|waiting| waiting.envelope.len() as u64).sum();
     }
 }
 

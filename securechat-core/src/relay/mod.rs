@@ -36,6 +36,7 @@ mod lifecycle;
 mod limiter;
 mod login;
 mod mailbox;
+mod mailboxes;
 mod memory;
 mod output;
 mod presence;
@@ -45,6 +46,7 @@ pub use connection::{ConnId, Output};
 pub use event::RelayEvent;
 pub use job::{Job, JobId, JobResult, PasswordHash};
 pub use limiter::Address;
+pub use mailboxes::Mailboxes;
 pub use memory::MemoryStore;
 pub use store::{
     Account, BlobState, Chain, ChunkState, DeviceState, MissingPage, NewAccount, SentItem, Store, StoreJob,

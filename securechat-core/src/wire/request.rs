@@ -264,7 +264,7 @@ pub struct Acknowledge {
 }
 
 /// What tells one delivered envelope from all others: ids are the sender's choice, so the sender belongs to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EnvelopeRef {
     /// Who sent it, as the push named it.
     pub sender: Identity,

@@ -13,6 +13,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| ConfigError::Syntax(mistake(text, &error)))?;
         set(&mut self.listen, file.listen);
         set(&mut self.data, file.data);
+        set(&mut self.memory_mailboxes, file.memory_mailboxes);
         set(&mut self.rsa_bits, file.rsa_bits);
         set(&mut self.hash_threads, file.hash_threads);
         self.host = file.host.or(self.host.take());
@@ -49,6 +50,7 @@ struct File {
     listen: Option<String>,
     host: Option<String>,
     data: Option<PathBuf>,
+    memory_mailboxes: Option<bool>,
     server_password: Option<String>,
     server_password_file: Option<PathBuf>,
     registration: Option<Registration>,

@@ -19,6 +19,9 @@ pub struct Config {
     pub host: Option<String>,
     /// The folder of the server's identity, its database and its blobs.
     pub data: PathBuf,
+    /// Whether messages that wait are kept in memory only: nothing is written for a message, and what waits is lost
+    /// when the relay ends. Senders are told that a message was taken, not that it arrived, so they see what is missing.
+    pub memory_mailboxes: bool,
     /// What everyone must send before they may register or log in.
     pub server_password: Option<Zeroizing<String>>,
     /// Whether new users may register.
@@ -41,6 +44,7 @@ impl Default for Config {
             listen: "0.0.0.0:7441".into(),
             host: None,
             data: "securechat-data".into(),
+            memory_mailboxes: false,
             server_password: None,
             registration_open: true,
             suites: Policy::default(),
@@ -123,6 +127,7 @@ impl fmt::Debug for Config {
             .field("listen", &self.listen)
             .field("host", &self.host)
             .field("data", &self.data)
+            .field("memory_mailboxes", &self.memory_mailboxes)
             .field("server_password", &self.server_password.as_ref().map(|_| ".."))
             .field("registration_open", &self.registration_open)
             .field("suites", &self.suites)
@@ -208,7 +213,7 @@ mod tests {
     #[test]
     fn every_key_is_taken_over() {
         let config = parse(
-            "listen = '127.0.0.1:0'\nhost = 'chat.example'\ndata = '/x'\nserver-password = 'pw'\nregistration = 'closed'\n\
+            "listen = '127.0.0.1:0'\nhost = 'chat.example'\ndata = '/x'\nmemory-mailboxes = true\nserver-password = 'pw'\nregistration = 'closed'\n\
              suites = ['0x0202', '0x0101']\nrsa-bits = 2048\nhash-threads = 3\n[limits]\nconnections = 5\nidle-timeout = 20\n\
              [rates]\nlogin = { burst = 7, every = 0.5 }",
         )
@@ -216,6 +221,7 @@ mod tests {
         assert_eq!((config.listen.as_str(), config.host.as_deref()), ("127.0.0.1:0", Some("chat.example")));
         assert_eq!(config.server_password.as_ref().map(|password| password.as_str()), Some("pw"));
         assert_eq!((config.registration_open, config.rsa_bits, config.hash_threads), (false, 2048, 3));
+        assert!(config.memory_mailboxes);
         assert_eq!(config.suites.suites().iter().map(|suite| suite.id()).collect::<Vec<_>>(), [0x0202, 0x0101]);
         assert_eq!((config.limits.connections, config.limits.idle_timeout), (5, Duration::from_secs(20)));
         assert_eq!(config.limits.login_rate, Rate { burst: 7, every: Duration::from_millis(500) });

@@ -2,13 +2,13 @@
 
 use super::sql::{all, bytes, execute, first, int, uint};
 use super::{Answer, accounts, devices, require};
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 use securechat_core::identity::{Identity, UserName};
 use securechat_core::relay::{Chain, StoreRefusal, StoreResult, StoredList};
 use securechat_core::wire::Bytes;
 
 /// The epoch of the user's current list, if there is one.
-pub(super) fn epoch(sql: &Transaction<'_>, name: &UserName) -> rusqlite::Result<Option<u64>> {
+pub(super) fn epoch(sql: &Connection, name: &UserName) -> rusqlite::Result<Option<u64>> {
     let statement = "SELECT epoch FROM lists WHERE user = ? ORDER BY epoch DESC LIMIT 1";
     first(sql, statement, [name.as_str()], |row| uint(row, 0))
 }
@@ -31,6 +31,7 @@ pub(super) fn insert(sql: &Transaction<'_>, name: &UserName, list: &StoredList) 
 
 pub(super) fn put(
     sql: &Transaction<'_>,
+    unlisted: &mut Vec<Identity>,
     name: &UserName,
     previous: Option<[u8; 32]>,
     list: &StoredList,
@@ -52,6 +53,7 @@ pub(super) fn put(
     let before: Vec<[u8; 32]> = all(sql, statement, [name.as_str()], |row| row.get(0))?;
     for gone in before.iter().filter(|before| !identities.iter().any(|identity| identity.as_bytes() == *before)) {
         devices::unlist(sql, gone, now)?;
+        unlisted.push(Identity::from_bytes(*gone));
     }
     for identity in identities {
         devices::add(sql, name, identity, now)?;

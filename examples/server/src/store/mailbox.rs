@@ -2,36 +2,69 @@
 
 use super::sql::{bytes, execute, first, identity, int, uint, user};
 use super::{Answer, Stop, lists};
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 use securechat_core::identity::{Identity, UserName};
 use securechat_core::relay::{SentItem, StoreOutcome, StoreResult, StoredItem, Waiting, WaitingEnvelope};
 use securechat_core::wire::{Bytes, EnvelopeId, EnvelopeRef};
+use std::collections::HashMap;
+
+/// Devices that are remembered.
+const RECIPIENTS: usize = 100_000;
+
+/// What is known of devices that envelopes are for, until any device or list changes.
+#[derive(Debug, Default)]
+pub(super) struct Recipients(HashMap<Identity, Recipient>);
+
+/// The epoch of the owner's list, and whether the device is in it; none where nobody knows the device.
+type Recipient = Option<(u64, bool)>;
+
+impl Recipients {
+    pub(super) fn find(&mut self, sql: &Connection, identity: &Identity) -> rusqlite::Result<Recipient> {
+        if let Some(known) = self.0.get(identity) {
+            return Ok(*known);
+        }
+        let statement = "SELECT user, listed FROM devices WHERE identity = ?";
+        let device = first(sql, statement, [identity.as_bytes()], |row| Ok((user(row, 0)?, row.get::<_, bool>(1)?)))?;
+        let recipient = match device {
+            Some((owner, listed)) => Some((lists::epoch(sql, &owner)?.unwrap_or_default(), listed)),
+            None => None,
+        };
+        if self.0.len() >= RECIPIENTS {
+            self.0.clear();
+        }
+        self.0.insert(*identity, recipient);
+        Ok(recipient)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
 
 pub(super) fn send(
     sql: &Transaction<'_>,
+    recipients: &mut Recipients,
     sender: (&Identity, &UserName),
     items: &[StoredItem],
     room: (usize, u64),
     now: u64,
 ) -> Answer {
-    let results = items.iter().map(|item| send_one(sql, sender, item, room, now)).collect::<Result<_, Stop>>()?;
+    let results =
+        items.iter().map(|item| send_one(sql, recipients, sender, item, room, now)).collect::<Result<_, Stop>>()?;
     Ok(StoreResult::Sent(results))
 }
 
 fn send_one(
     sql: &Transaction<'_>,
+    recipients: &mut Recipients,
     (sender, name): (&Identity, &UserName),
     item: &StoredItem,
     room: (usize, u64),
     now: u64,
 ) -> Result<SentItem, Stop> {
-    let statement = "SELECT user, listed FROM devices WHERE identity = ?";
-    let recipient =
-        first(sql, statement, [item.recipient.as_bytes()], |row| Ok((user(row, 0)?, row.get::<_, bool>(1)?)))?;
-    let Some((owner, listed)) = recipient else {
+    let Some((epoch, listed)) = recipients.find(sql, &item.recipient)? else {
         return Ok(SentItem { epoch: 0, outcome: StoreOutcome::Unknown });
     };
-    let epoch = lists::epoch(sql, &owner)?.unwrap_or_default();
     let outcome = match &item.envelope {
         _ if !listed => StoreOutcome::Unknown,
         None => StoreOutcome::Passed,

@@ -1,18 +1,18 @@
 //! Statements and values between SQLite and the relay's types.
 
 use rusqlite::types::{FromSqlError, Type};
-use rusqlite::{OptionalExtension, Params, Result, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
 use securechat_core::identity::{Identity, UserName};
 use securechat_core::wire::Bytes;
 
 /// Runs a statement that gives no rows; gives how many it changed.
-pub(super) fn execute(sql: &Transaction<'_>, statement: &str, values: impl Params) -> Result<usize> {
+pub(super) fn execute(sql: &Connection, statement: &str, values: impl Params) -> Result<usize> {
     sql.prepare_cached(statement)?.execute(values)
 }
 
 /// The first row, if there is one.
 pub(super) fn first<T>(
-    sql: &Transaction<'_>,
+    sql: &Connection,
     statement: &str,
     values: impl Params,
     read: impl FnOnce(&Row<'_>) -> Result<T>,
@@ -22,7 +22,7 @@ pub(super) fn first<T>(
 
 /// Every row.
 pub(super) fn all<T>(
-    sql: &Transaction<'_>,
+    sql: &Connection,
     statement: &str,
     values: impl Params,
     read: impl FnMut(&Row<'_>) -> Result<T>,
