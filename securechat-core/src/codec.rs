@@ -1,9 +1,10 @@
 //! The two encodings of PROTOCOL.md: fixed layouts, and *structs* (postcard).
 
 use crate::error::InvalidMessage;
+use crate::secret_vec::SecretVec;
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 /// Reads a fixed layout from a byte slice, big-endian.
 #[derive(Clone, derive_more::Debug)]
@@ -130,20 +131,40 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// Encodes a struct that holds secrets into a buffer that is wiped when dropped.
 ///
 /// The buffer is sized beforehand, so that growing it leaves no copy behind.
-pub fn encode_secret<T: Serialize + ?Sized>(value: &T) -> Zeroizing<Vec<u8>> {
+pub fn encode_secret<T: Serialize + ?Sized>(value: &T) -> SecretVec {
     encode_secret_after(&[], value)
 }
 
 /// Like [`encode_secret`], with `header` in front, in one buffer.
-pub fn encode_secret_after<T: Serialize + ?Sized>(header: &[u8], value: &T) -> Zeroizing<Vec<u8>> {
+pub fn encode_secret_after<T: Serialize + ?Sized>(header: &[u8], value: &T) -> SecretVec {
     let size = postcard::experimental::serialized_size(value).unwrap_or(0);
-    let mut buffer = Zeroizing::new(Vec::with_capacity(header.len() + size));
+    let mut buffer = SecretVec::new(Vec::with_capacity(header.len() + size));
     buffer.put(header);
-    buffer.resize(header.len() + size, 0);
-    let body = buffer.get_mut(header.len()..).unwrap_or_default();
-    let written = postcard::to_slice(value, body).map_or(0, |used| used.len());
-    buffer.truncate(header.len() + written);
+    if postcard::serialize_with_flavor(value, Append(&mut buffer)).is_err() {
+        buffer.truncate(header.len());
+    }
     buffer
+}
+
+/// Appends what is encoded to a buffer that has room for it.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// Decodes a struct: the whole input, in the one encoding that [`encode`] gives.
@@ -159,8 +180,31 @@ pub fn decode_prefix<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<(T
         _ => InvalidMessage::UnknownValue,
     })?;
     let used = bytes.len().saturating_sub(rest.len());
-    let again = encode_secret(&value);
-    if bytes.get(..used) == Some(again.as_slice()) { Ok((value, rest)) } else { Err(InvalidMessage::NotCanonical) }
+    let same = Same(bytes.get(..used).unwrap_or_default());
+    match postcard::serialize_with_flavor(&value, same) {
+        Ok(true) => Ok((value, rest)),
+        _ => Err(InvalidMessage::NotCanonical),
+    }
+}
+
+/// Compares what is encoded with what is expected, instead of writing it; gives whether that is all of it.
+struct Same<'a>(&'a [u8]);
+
+impl Flavor for Same<'_> {
+    type Output = bool;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<bool> {
+        Ok(self.0.is_empty())
+    }
 }
 
 /// A byte array of any length as a struct field: `N` bytes without a length.

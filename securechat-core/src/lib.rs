@@ -129,6 +129,7 @@ pub mod noise;
 pub mod padding;
 pub mod record;
 pub mod relay;
+mod secret_vec;
 pub mod session;
 pub mod suite;
 pub mod text;

@@ -2,18 +2,18 @@
 //!
 //! Every stateful part notes here what changed; the client seals and hands the changes out as one batch.
 
+use crate::secret_vec::SecretVec;
 use std::collections::BTreeMap;
-use zeroize::Zeroizing;
 
 /// The changes since the last batch: the newest value of each record, or its removal. In order of the keys.
 #[derive(Default)]
 pub struct Changes {
-    records: BTreeMap<String, Option<Zeroizing<Vec<u8>>>>,
+    records: BTreeMap<String, Option<SecretVec>>,
 }
 
 impl Changes {
     /// Notes that the record `key` now has this value (plain; it is sealed on its way out).
-    pub fn put(&mut self, key: impl Into<String>, value: Zeroizing<Vec<u8>>) {
+    pub fn put(&mut self, key: impl Into<String>, value: SecretVec) {
         self.records.insert(key.into(), Some(value));
     }
 
@@ -28,7 +28,7 @@ impl Changes {
     }
 
     /// Takes all changes and leaves none.
-    pub fn drain(&mut self) -> impl Iterator<Item = (String, Option<Zeroizing<Vec<u8>>>)> + use<> {
+    pub fn drain(&mut self) -> impl Iterator<Item = (String, Option<SecretVec>)> + use<> {
         core::mem::take(&mut self.records).into_iter()
     }
 }
@@ -41,11 +41,11 @@ impl core::fmt::Debug for Changes {
 
 /// Records as they are read back: plain values by key.
 #[derive(Default)]
-pub struct Records(BTreeMap<String, Zeroizing<Vec<u8>>>);
+pub struct Records(BTreeMap<String, SecretVec>);
 
 impl Records {
     /// Adds a record.
-    pub fn insert(&mut self, key: String, value: Zeroizing<Vec<u8>>) {
+    pub fn insert(&mut self, key: String, value: SecretVec) {
         self.0.insert(key, value);
     }
 
@@ -75,8 +75,8 @@ mod tests {
     #[test]
     fn the_newest_change_wins() {
         let mut changes = Changes::default();
-        changes.put("b", Zeroizing::new(vec![1]));
-        changes.put("a", Zeroizing::new(vec![2]));
+        changes.put("b", SecretVec::new(vec![1]));
+        changes.put("a", SecretVec::new(vec![2]));
         changes.remove("b");
         let all: Vec<_> = changes.drain().map(|(key, value)| (key, value.map(|v| v.to_vec()))).collect();
         assert_eq!(all, [("a".to_owned(), Some(vec![2])), ("b".to_owned(), None)]);
@@ -87,7 +87,7 @@ mod tests {
     fn prefixes_select_and_strip() {
         let mut records = Records::default();
         for key in ["pin/a", "pin/b", "pim", "session/a"] {
-            records.insert(key.into(), Zeroizing::new(vec![]));
+            records.insert(key.into(), SecretVec::new(vec![]));
         }
         let keys: Vec<_> = records.with_prefix("pin/").map(|(key, _)| key).collect();
         assert_eq!(keys, ["a", "b"]);

@@ -9,7 +9,7 @@ use securechat_core::codec::Reader;
 use securechat_core::content::{Body, Content, Conversation, MessageId};
 use securechat_core::crypto::aead::{AeadKey, Cipher};
 use securechat_core::crypto::ed25519::SigningKey;
-use securechat_core::crypto::secret::Secret;
+use securechat_core::crypto::secret::{Secret, SecretVec};
 use securechat_core::crypto::{mlkem, rsa, x25519};
 use securechat_core::event::{Event, Message, MessageBody, SecretBytes};
 use securechat_core::file::{Chunks, FileOffer, FileOpener, FileSealer};
@@ -20,8 +20,8 @@ use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
 use securechat_core::noise::{Handshake, Keys, Pattern, Role, StaticKey};
 use securechat_core::record::{Changes, Records};
 use securechat_core::relay::{
-    Account, Job, JobResult, MemoryStore, NewAccount, Output, PasswordHash, Relay, RelayConfig, StoreJob, StoreResult,
-    StoredList,
+    Account, Job, JobResult, Mailboxes, MemoryStore, NewAccount, Output, PasswordHash, Relay, RelayConfig, StoreJob,
+    StoreResult, StoredList,
 };
 use securechat_core::session::{SenderCheck, Sessions};
 use securechat_core::suite::{KeyExchange, Policy};
@@ -33,7 +33,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use support::{NOW, X25519_GCM, rng};
-use zeroize::Zeroizing;
 
 /// What stands for every text that anybody wrote.
 const WRITTEN: &str = "canary";
@@ -87,10 +86,10 @@ fn keys(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
     show("identity::DeviceKeys", &device_keys());
     show("vault::Vault", &Vault::new(key()));
     let mut changes = Changes::default();
-    changes.put("a key", Zeroizing::new(vec![SECRET; 40]));
+    changes.put("a key", SecretVec::new(vec![SECRET; 40]));
     show("record::Changes", &changes);
     let mut records = Records::default();
-    records.insert("a key".to_owned(), Zeroizing::new(vec![SECRET; 40]));
+    records.insert("a key".to_owned(), SecretVec::new(vec![SECRET; 40]));
     show("record::Records", &records);
     show("codec::Reader", &Reader::new(&[SECRET; 40]));
     let mut deframer = Deframer::new();
@@ -157,7 +156,7 @@ fn handshakes(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
     show("link::Link", &without_limits(&link));
     show("link::LinkEvent", &LinkEvent::Data([SECRET; 40].as_slice().into()));
     show("link::Data", &securechat_core::link::Data::from([SECRET; 40].as_slice()));
-    show("crypto::secret::SecretVec", &securechat_core::crypto::secret::SecretVec::new(vec![SECRET; 40]));
+    show("secret_vec::SecretVec", &SecretVec::new(vec![SECRET; 40]));
 }
 
 fn sessions(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
@@ -205,7 +204,7 @@ fn written(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
         Body::Text { text: text() },
         Body::Edit { target: id, text: text() },
         Body::Reaction { target: id, reaction: text(), removed: false },
-        Body::Sent { to: Conversation::User(user()), content: Zeroizing::new(bytes()) },
+        Body::Sent { to: Conversation::User(user()), content: SecretVec::new(bytes()) },
         Body::Profile { name: text() },
         Body::FileOffer(offer()),
         Body::FileComplete { file: [5; 16], root: [SECRET; 32] },
@@ -317,6 +316,7 @@ fn relays(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
     securechat_core::relay::Store::run(&mut store, &[StoreJob::CreateAccount(account)]);
     securechat_core::relay::Store::run(&mut store, &jobs);
     show("relay::MemoryStore", &store);
+    show("relay::Mailboxes", &Mailboxes::default());
     let config = || RelayConfig {
         identity: Identity::from_bytes([2; 32]),
         server_password: Some(hash()),

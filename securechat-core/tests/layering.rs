@@ -8,8 +8,28 @@ use std::path::{Path, PathBuf};
 
 /// Reading order. `fuzzing` may use everything and is used by nothing.
 const ORDER: &[&str] = &[
-    "error", "limits", "codec", "record", "crypto", "suite", "frame", "padding", "noise", "identity", "wire", "link",
-    "relay", "text", "file", "session", "content", "vault", "event", "client", "fuzzing",
+    "error",
+    "limits",
+    "secret_vec",
+    "codec",
+    "record",
+    "crypto",
+    "suite",
+    "frame",
+    "padding",
+    "noise",
+    "identity",
+    "wire",
+    "link",
+    "relay",
+    "text",
+    "file",
+    "session",
+    "content",
+    "vault",
+    "event",
+    "client",
+    "fuzzing",
 ];
 
 /// What may not be used although it stands above.

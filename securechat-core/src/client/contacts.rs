@@ -4,6 +4,7 @@ use super::Client;
 use super::lookups::Lookups;
 use crate::codec::{decode, encode};
 use crate::content::Body;
+use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::Event;
 use crate::identity::{
@@ -15,7 +16,6 @@ use crate::record::{Changes, Records};
 use crate::session::SenderCheck;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use zeroize::Zeroizing;
 
 /// Prefix of the records: `pin/<user>`.
 const RECORD: &str = "pin/";
@@ -107,7 +107,7 @@ impl Contacts {
     fn save(&mut self, user: &UserName, changes: &mut Changes) {
         self.index(user);
         if let Some(known) = self.known.get(user) {
-            changes.put(format!("{RECORD}{user}"), Zeroizing::new(encode(known)));
+            changes.put(format!("{RECORD}{user}"), SecretVec::new(encode(known)));
         }
     }
 }

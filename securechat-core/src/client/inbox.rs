@@ -207,7 +207,7 @@ mod tests {
     }
 
     /// The records of the inbox as they stand after these changes.
-    fn store(records: &mut BTreeMap<String, zeroize::Zeroizing<Vec<u8>>>, changes: &mut Changes) {
+    fn store(records: &mut BTreeMap<String, SecretVec>, changes: &mut Changes) {
         for (key, value) in changes.drain() {
             match value {
                 Some(value) => records.insert(key, value),
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    fn restored(stored: &BTreeMap<String, zeroize::Zeroizing<Vec<u8>>>) -> Inbox {
+    fn restored(stored: &BTreeMap<String, SecretVec>) -> Inbox {
         let mut records = Records::default();
         stored.iter().for_each(|(key, value)| records.insert(key.clone(), value.clone()));
         Inbox::restore(&records).unwrap()

@@ -2,13 +2,13 @@
 
 use crate::codec::{decode, encode_secret};
 use crate::content::MessageId;
+use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error};
 use crate::identity::{Identity, UserName};
 use crate::limits::{OUTGOING_LIFE, RESEND_LIFE};
 use crate::record::{Changes, Records};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use zeroize::Zeroizing;
 
 /// An envelope's id: 16 random bytes, the sender's choice.
 pub(super) type EnvelopeId = [u8; 16];
@@ -28,9 +28,9 @@ pub(super) struct Outgoing {
     /// Only to these devices, when not to all of the user (answers to a `Resend`).
     pub(super) only: Option<Identity>,
     /// The content, unpadded.
-    pub(super) content: Zeroizing<Vec<u8>>,
+    pub(super) content: SecretVec,
     /// The content for one's own other devices.
-    pub(super) copy: Option<Zeroizing<Vec<u8>>>,
+    pub(super) copy: Option<SecretVec>,
     /// The newest epoch of the receiver's device list that a relay reported (L3).
     pub(super) epoch: u64,
     pub(super) devices: BTreeMap<Identity, Copy>,
@@ -456,13 +456,7 @@ impl Outbox {
 
 impl Outgoing {
     /// A message that is kept until receipts came.
-    pub(super) fn new(
-        id: MessageId,
-        to: UserName,
-        created: u64,
-        content: Zeroizing<Vec<u8>>,
-        copy: Option<Zeroizing<Vec<u8>>>,
-    ) -> Self {
+    pub(super) fn new(id: MessageId, to: UserName, created: u64, content: SecretVec, copy: Option<SecretVec>) -> Self {
         let devices = BTreeMap::new();
         Self { id, to, created, tracked: true, only: None, content, copy, epoch: 0, devices, announced: false }
     }

@@ -4,6 +4,7 @@ use super::Client;
 use super::links::Asked;
 use super::outbox::{Outgoing, Stage};
 use crate::content::{Body, Content, Conversation, MessageId, ReceiptKind};
+use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error, InvalidMessage};
 use crate::event::{Event, LinkId, RequestKind};
 use crate::identity::{Identity, Pin, UserName};
@@ -362,7 +363,7 @@ impl Client {
     }
 }
 
-fn encode(id: MessageId, sent_at: u64, body: &Body) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
+fn encode(id: MessageId, sent_at: u64, body: &Body) -> Result<SecretVec, Error> {
     // The body is only borrowed for the time of the encoding.
     Ok(Content::encode_parts(id, sent_at, 0, body)?)
 }

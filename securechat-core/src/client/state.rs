@@ -2,6 +2,7 @@
 
 use super::Client;
 use crate::codec::{decode, encode_secret};
+use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error};
 use crate::event::Event;
 use crate::identity::{Fingerprint, SignedDeviceList};
@@ -11,7 +12,6 @@ use rand_core::CryptoRng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use zeroize::Zeroizing;
 
 /// The record of the device's keys and bundle.
 pub(super) const IDENTITY: &str = "identity";
@@ -111,7 +111,7 @@ impl Account {
         }
         for (epoch, list) in lists.iter().enumerate() {
             if self.lists.get(epoch) != Some(list) {
-                changes.put(format!("{LIST}{epoch:016x}"), Zeroizing::new(list.bytes().to_vec()));
+                changes.put(format!("{LIST}{epoch:016x}"), SecretVec::new(list.bytes().to_vec()));
             }
         }
         self.lists = lists;
@@ -192,7 +192,7 @@ pub(super) fn open_records(
         if vault.place(&name) != place {
             return Err(ApiMisuse::Record.into());
         }
-        records.insert(name, Zeroizing::new(reader.rest().to_vec()));
+        records.insert(name, SecretVec::new(reader.rest().to_vec()));
     }
     Ok(records)
 }
@@ -203,11 +203,11 @@ pub(super) fn required<T: Serialize + DeserializeOwned>(records: &Records, name:
 }
 
 /// `u16 length | name | value`, sealed for the place that is derived from the name: a store shows neither names nor values.
-fn seal_record(vault: &Vault, rng: &mut dyn CryptoRng, name: &str, value: Option<Zeroizing<Vec<u8>>>) -> Save {
+fn seal_record(vault: &Vault, rng: &mut dyn CryptoRng, name: &str, value: Option<SecretVec>) -> Save {
     let key = vault.place(name);
     let value = value.map(|value| {
         let length = u16::try_from(name.len()).unwrap_or_default();
-        let mut plain = Zeroizing::new(Vec::with_capacity(2 + name.len() + value.len()));
+        let mut plain = SecretVec::new(Vec::with_capacity(2 + name.len() + value.len()));
         plain.extend_from_slice(&length.to_be_bytes());
         plain.extend_from_slice(name.as_bytes());
         plain.extend_from_slice(&value);

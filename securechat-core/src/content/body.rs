@@ -2,6 +2,7 @@
 
 use crate::codec::{decode_prefix, encode_secret};
 use crate::content::MessageId;
+use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, InvalidMessage};
 use crate::file::FileOffer;
 use crate::identity::UserName;
@@ -11,7 +12,6 @@ use crate::limits::{
 use core::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 /// The numbers of the kinds. None is ever used again for something else.
 pub mod kind {
@@ -94,7 +94,7 @@ pub enum Body {
         /// Where the message went.
         to: Conversation,
         /// The message's content, encoded. It is never another `Sent`.
-        content: Zeroizing<Vec<u8>>,
+        content: SecretVec,
     },
     /// How the sender wants to be called, in at most [`DISPLAY_NAME_MAX`] bytes. It is never a check of who they are.
     Profile {
@@ -181,7 +181,7 @@ impl Body {
     }
 
     /// The struct of the body.
-    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn encode(&self) -> SecretVec {
         match self {
             Self::Text { text } => encode_secret(text),
             Self::Edit { target, text } => encode_secret(&(target, text)),
@@ -195,7 +195,7 @@ impl Body {
             Self::FileComplete { file, root } => encode_secret(&(file, root)),
             Self::Resend { envelope } => encode_secret(envelope),
             Self::DeviceList { list, yours } => encode_secret(&(list, yours)),
-            Self::Application { bytes, .. } | Self::Unknown { bytes, .. } => Zeroizing::new(bytes.clone()),
+            Self::Application { bytes, .. } | Self::Unknown { bytes, .. } => SecretVec::new(bytes.clone()),
         }
     }
 
@@ -210,7 +210,7 @@ impl Body {
             }
             kind::RECEIPT => fields(bytes).map(|(kind, ids)| Self::Receipt { kind, ids })?,
             kind::TYPING => Self::Typing { active: fields(bytes)? },
-            kind::SENT => fields(bytes).map(|(to, content)| Self::Sent { to, content: Zeroizing::new(content) })?,
+            kind::SENT => fields(bytes).map(|(to, content)| Self::Sent { to, content: SecretVec::new(content) })?,
             kind::PROFILE => Self::Profile { name: fields(bytes)? },
             kind::FILE_OFFER => Self::FileOffer(fields(bytes)?),
             kind::FILE_COMPLETE => fields(bytes).map(|(file, root)| Self::FileComplete { file, root })?,

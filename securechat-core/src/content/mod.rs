@@ -9,6 +9,7 @@
 mod body;
 mod fit;
 
+use crate::crypto::secret::SecretVec;
 pub use body::{Body, Conversation, ReceiptKind, kind};
 
 use crate::codec::{Reader, Writer};
@@ -17,7 +18,6 @@ use crate::limits::{CONTENT_HEADER, CONTENT_MAX, SENT_CONTENT_MAX};
 use core::fmt;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 /// One message's content.
 #[derive(Debug)]
@@ -34,22 +34,17 @@ pub struct Content {
 
 impl Content {
     /// The encoding, unpadded. Fails with `TooLarge` beyond the limits, and with `ContentKind` for what nobody may send.
-    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
+    pub fn encode(&self) -> Result<SecretVec, ApiMisuse> {
         Self::encode_parts(self.id, self.sent_at, self.expiry, &self.body)
     }
 
     /// [`encode`](Self::encode) for a body that is only borrowed.
-    pub fn encode_parts(
-        id: MessageId,
-        sent_at: u64,
-        expiry: u32,
-        body: &Body,
-    ) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
+    pub fn encode_parts(id: MessageId, sent_at: u64, expiry: u32, body: &Body) -> Result<SecretVec, ApiMisuse> {
         body.check_sendable()?;
         let kind = body.kind();
         let body = body.encode();
         let length = u16::try_from(body.len()).map_err(|_| ApiMisuse::TooLarge)?;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(CONTENT_HEADER + body.len()));
+        let mut bytes = SecretVec::new(Vec::with_capacity(CONTENT_HEADER + body.len()));
         bytes.put(&id.0);
         bytes.put_u64(sent_at);
         bytes.put_u32(expiry);

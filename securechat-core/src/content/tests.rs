@@ -1,6 +1,6 @@
 use super::*;
 use crate::crypto::aead::Cipher;
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::file::FileOffer;
 use crate::identity::UserName;
 use crate::limits::{RECEIPT_IDS, TEXT_MAX};
@@ -33,7 +33,7 @@ pub(super) fn every_kind() -> Vec<Body> {
         Body::Reaction { target: A, reaction: "👍".into(), removed: false },
         Body::Receipt { kind: ReceiptKind::Read, ids: vec![A, A] },
         Body::Typing { active: true },
-        Body::Sent { to: Conversation::User(UserName::new("bob").unwrap()), content: Zeroizing::new(vec![1, 2, 3]) },
+        Body::Sent { to: Conversation::User(UserName::new("bob").unwrap()), content: SecretVec::new(vec![1, 2, 3]) },
         Body::Profile { name: "Alice".into() },
         Body::FileOffer(offer()),
         Body::FileComplete { file: [5; 16], root: [7; 32] },
@@ -177,7 +177,7 @@ fn limits_hold_on_both_sides() {
         Body::FileOffer(FileOffer { media_type: over(255), ..offer() }),
         Body::Sent {
             to: Conversation::User(UserName::new("bob").unwrap()),
-            content: Zeroizing::new(vec![0; CONTENT_MAX + 1]),
+            content: SecretVec::new(vec![0; CONTENT_MAX + 1]),
         },
     ] {
         let kind = body.kind();
@@ -232,7 +232,7 @@ fn debug_shows_nothing_that_anybody_wrote() {
         Body::Text { text: text.into() },
         Body::Edit { target: A, text: text.into() },
         Body::Reaction { target: A, reaction: text.into(), removed: false },
-        Body::Sent { to: Conversation::User(UserName::new("bob").unwrap()), content: Zeroizing::new(text.into()) },
+        Body::Sent { to: Conversation::User(UserName::new("bob").unwrap()), content: SecretVec::new(text.into()) },
         Body::Profile { name: text.into() },
         Body::FileOffer(FileOffer { name: text.into(), media_type: text.into(), ..offer() }),
         Body::Application { kind: 0x8000, bytes: text.into() },

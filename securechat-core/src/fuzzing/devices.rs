@@ -5,6 +5,7 @@ use super::links::{ANSWER, NOW, policy};
 use super::stream::Stream;
 use crate::codec::Reader;
 use crate::crypto::rsa;
+use crate::crypto::secret::SecretVec;
 use crate::identity::{DeviceKeys, LocalIdentity, SignedPrekey, UserName};
 use crate::limits::{ENVELOPE_MAX, Limits};
 use crate::record::{Changes, Records};
@@ -12,10 +13,9 @@ use crate::session::{OpenError, Opened, SenderCheck, SessionId, Sessions};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
-use zeroize::Zeroizing;
 
 /// What a device saved.
-pub type Saved = BTreeMap<String, Zeroizing<Vec<u8>>>;
+pub type Saved = BTreeMap<String, SecretVec>;
 
 /// The keys of the device of this number. All have the same RSA key, which was made beforehand.
 pub fn keys(number: u8) -> DeviceKeys {

@@ -2,14 +2,13 @@
 
 use super::limiter::{Address, Bucket};
 use super::mailbox::Mail;
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::identity::{Identity, UserName};
 use crate::limits::Limits;
 use crate::wire::{BlobId, CloseCode, Presence};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Which connection. Never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +30,7 @@ impl ConnId {
 #[derive(derive_more::Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send these bytes as one data record.
-    Data(#[debug("{} bytes", _0.len())] Zeroizing<Vec<u8>>),
+    Data(#[debug("{} bytes", _0.len())] SecretVec),
     /// Let the other side send frames of full length from now on (3).
     Admitted,
     /// Close the link with this code, as [`CloseCode`] numbers it. The connection is gone from the relay.
@@ -165,9 +164,9 @@ pub(super) struct Outbox {
 #[derive(derive_more::Debug)]
 pub(super) enum Item {
     /// The answer to a request.
-    Answer(#[debug("{} bytes", _0.len())] Zeroizing<Vec<u8>>),
+    Answer(#[debug("{} bytes", _0.len())] SecretVec),
     /// A push, which many connections may share.
-    Push(#[debug("{} bytes", _0.len())] Arc<Zeroizing<Vec<u8>>>),
+    Push(#[debug("{} bytes", _0.len())] Arc<SecretVec>),
     Admitted,
 }
 

@@ -4,11 +4,11 @@
 
 use super::ratchet::Place;
 use crate::codec;
+use crate::crypto::secret::SecretVec;
 use crate::error::InvalidMessage;
 use crate::limits::OPENED_REMEMBERED;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
-use zeroize::Zeroizing;
 
 /// The opened messages of one session. Itself it serialises only its counter; the messages are in slots.
 #[derive(Default, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ impl Opened {
     }
 
     /// The slots changed since the last call, each with its record.
-    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (u64, Zeroizing<Vec<u8>>)> + '_ {
+    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (u64, SecretVec)> + '_ {
         core::mem::take(&mut self.changed).into_iter().map(|slot| (slot, self.slot(slot)))
     }
 
@@ -75,7 +75,7 @@ impl Opened {
         self.count.saturating_sub(self.entries.len() as u64)
     }
 
-    fn slot(&self, slot: u64) -> Zeroizing<Vec<u8>> {
+    fn slot(&self, slot: u64) -> SecretVec {
         let numbered = (self.first()..).zip(&self.entries);
         let entries: Vec<_> = numbered.filter(|(sequence, _)| sequence / SLOT % SLOTS == slot).collect();
         codec::encode_secret(&entries)

@@ -11,7 +11,7 @@ use crate::error::InvalidMessage;
 use crate::limits::{SKIPPED_KEPT, SKIPPED_LIFE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// The skipped keys of one session. Itself it serialises only its counter; the runs are records beside it.
 #[derive(Default, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ impl Skipped {
     }
 
     /// The runs changed since the last call, each with its record or none if it has no key any more.
-    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (u64, Option<Zeroizing<Vec<u8>>>)> + '_ {
+    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (u64, Option<SecretVec>)> + '_ {
         core::mem::take(&mut self.changed).into_iter().map(|id| (id, self.run(id).map(codec::encode_secret)))
     }
 

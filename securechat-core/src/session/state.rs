@@ -17,7 +17,6 @@ use crate::record::Changes;
 use crate::suite::Suite;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 /// A session with one device. It serialises as the record `session/<id>`; what grows is in records beside it.
 #[derive(Serialize, Deserialize)]
@@ -243,7 +242,7 @@ impl Session {
         if core::mem::take(&mut self.opening_changed) {
             let key = format!("session/{id}/opening");
             match &self.opening {
-                Some(opening) => changes.put(key, Zeroizing::new(opening.clone())),
+                Some(opening) => changes.put(key, SecretVec::new(opening.clone())),
                 None => changes.remove(key),
             }
         }

@@ -19,6 +19,7 @@ mod reply;
 mod request;
 mod value;
 
+use crate::crypto::secret::SecretVec;
 pub use login::LoginClaim;
 pub use push::{Deliver, ListProposed, Notice, NoticeCode, PrekeysLow, Presence, PresenceChanges, Push, UserPresence};
 pub use reply::{
@@ -32,12 +33,11 @@ pub use request::{
 };
 pub use value::{BlobId, Bytes, EnvelopeId, OneTimeCode, Password};
 
-use crate::codec::{self, Reader, Writer};
+use crate::codec::{self, Reader};
 use crate::error::{ApiMisuse, InvalidMessage};
 use core::fmt;
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use zeroize::Zeroizing;
 
 /// Bytes before the body of a message.
 pub const HEADER_LEN: usize = 8;
@@ -186,11 +186,10 @@ impl CloseCode {
 }
 
 /// Writes header and body into one buffer, sized beforehand so that no copy of a password is left behind.
-fn write<T: Serialize + ?Sized>(id: u32, kind: u16, body: &T) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
-    let mut header = Vec::with_capacity(HEADER_LEN);
-    header.put_u32(id);
-    header.put_u16(kind);
-    header.put_u16(0);
+fn write<T: Serialize + ?Sized>(id: u32, kind: u16, body: &T) -> Result<SecretVec, ApiMisuse> {
+    let mut header = [0; HEADER_LEN];
+    header[..4].copy_from_slice(&id.to_be_bytes());
+    header[4..6].copy_from_slice(&kind.to_be_bytes());
     let mut packet = codec::encode_secret_after(&header, body);
     let length = packet.len().saturating_sub(HEADER_LEN);
     let length = u16::try_from(length).ok().filter(|_| length <= BODY_MAX).ok_or(ApiMisuse::TooLarge)?;
@@ -265,7 +264,7 @@ macro_rules! messages {
                 }
             }
 
-            fn write(&self, id: u32) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
+            fn write(&self, id: u32) -> Result<SecretVec, ApiMisuse> {
                 match self {
                     $(Self::$variant(body) => super::write(id, $kind, body),)*
                 }

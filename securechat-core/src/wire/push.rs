@@ -1,10 +1,10 @@
 //! What a relay says without being asked.
 
 use super::{Bytes, EnvelopeId, Packet, USERS_PER_PAGE, at_most, messages};
+use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, InvalidMessage};
 use crate::identity::{Identity, UserName};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 messages! {
     /// A push. 0x4003 is kept for groups: group changed.
@@ -24,7 +24,7 @@ messages! {
 
 impl Push {
     /// The message with this push. [`ApiMisuse::TooLarge`] when the body is.
-    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
+    pub fn encode(&self) -> Result<SecretVec, ApiMisuse> {
         self.write(0)
     }
 }

@@ -4,13 +4,12 @@ use super::{
     Bytes, DEVICES_PER_FETCH, LISTS_PER_PAGE, Packet, RANGES_PER_PAGE, REFUSAL_KIND, USERS_PER_PAGE, UserPresence,
     at_most, messages,
 };
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::{ApiMisuse, InvalidMessage};
 use crate::identity::Identity;
 use crate::limits::ENVELOPES_PER_SEND;
 use core::fmt;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 messages! {
     /// A reply: the variant is that of the request it answers.
@@ -66,7 +65,7 @@ messages! {
 
 impl Reply {
     /// The message with this reply to the request `id`. [`ApiMisuse::TooLarge`] when the body is.
-    pub fn encode(&self, id: u32) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
+    pub fn encode(&self, id: u32) -> Result<SecretVec, ApiMisuse> {
         self.write(id)
     }
 }
@@ -246,7 +245,7 @@ impl Refusal {
     }
 
     /// The message with this refusal of the request `id`.
-    pub fn encode(&self, id: u32) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
+    pub fn encode(&self, id: u32) -> Result<SecretVec, ApiMisuse> {
         super::write(id, REFUSAL_KIND, self)
     }
 

@@ -5,11 +5,11 @@ use super::{
     at_most, messages,
 };
 use crate::codec;
+use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, InvalidMessage};
 use crate::identity::{Identity, UserName};
 use crate::limits::{ENVELOPES_PER_SEND, PREKEYS_PER_PUBLISH};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 messages! {
     /// A request. Each is answered once: by the reply of its kind, or by a refusal.
@@ -67,7 +67,7 @@ messages! {
 
 impl Request {
     /// The message with this request, under an id that is not 0. [`ApiMisuse::TooLarge`] when the body is.
-    pub fn encode(&self, id: u32) -> Result<Zeroizing<Vec<u8>>, ApiMisuse> {
+    pub fn encode(&self, id: u32) -> Result<SecretVec, ApiMisuse> {
         self.write(id)
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::codec::Writer;
 use crate::identity::{Identity, UserName};
 use crate::limits::{ENVELOPE_MAX, ENVELOPES_PER_SEND, USER_NAME_MAX};
 

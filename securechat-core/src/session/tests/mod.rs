@@ -12,6 +12,7 @@ mod restored;
 mod vectors;
 
 use super::{OpenError, Opened, SenderCheck, SessionId, Sessions};
+use crate::crypto::secret::SecretVec;
 use crate::error::{Decrypt, Error, PeerMisbehaved};
 use crate::identity::samples::{self, NOW, all_suites, keys_with_rsa};
 use crate::identity::{Identity, LocalIdentity, PrekeyKind, SignedBundle, SignedPrekey};
@@ -24,7 +25,6 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 thread_local! {
     static SEALED: RefCell<Vec<[u8; 32]>> = const { RefCell::new(Vec::new()) };
@@ -46,7 +46,7 @@ const REPLAY: Error = Error::PeerMisbehaved(PeerMisbehaved::Replay);
 const DECRYPT: Error = Error::Decrypt(Decrypt);
 
 /// Records as a host keeps them.
-type Store = BTreeMap<String, Zeroizing<Vec<u8>>>;
+type Store = BTreeMap<String, SecretVec>;
 
 /// A device with its store.
 struct Device {

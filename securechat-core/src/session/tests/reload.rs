@@ -1,6 +1,7 @@
 //! State as records.
 
 use super::*;
+use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, InvalidMessage};
 use crate::limits::DAY;
 
@@ -69,6 +70,6 @@ fn records_that_were_not_written_so_are_refused() {
     assert_eq!(renamed(&prekey, "prekey/9/1"), record, "no kind");
     assert_eq!(renamed(&prekey, "prekey/2/one"), record, "no number");
     assert_eq!(renamed(&prekey, "prekey/1/77"), unknown, "of another kind than its keys");
-    assert_eq!(restored(&|store| drop(store.insert(format!("{session}/other"), Zeroizing::default()))), unknown);
+    assert_eq!(restored(&|store| drop(store.insert(format!("{session}/other"), SecretVec::default()))), unknown);
     assert_eq!(restored(&|store| store.get_mut("sessions/meta").unwrap()[0] += 1), record, "another version");
 }

@@ -1,6 +1,7 @@
 //! A backup put back, a copied state (S10).
 
 use super::*;
+use crate::crypto::secret::SecretVec;
 use crate::limits::HOUR;
 
 #[test]
@@ -135,7 +136,7 @@ fn records_that_are_not_ones_own_do_not_restore() {
             records.insert(key.clone(), value.clone());
         }
         match value {
-            Some(value) => records.insert(key.to_owned(), Zeroizing::new(value.to_vec())),
+            Some(value) => records.insert(key.to_owned(), SecretVec::new(value.to_vec())),
             None => {
                 records = Records::default();
                 for (other, value) in good.iter().filter(|(other, _)| other.as_str() != key) {
