@@ -53,7 +53,9 @@ pub const GROUP_MEMBERS: usize = 256;
 /// Prekeys in one publish request.
 pub const PREKEYS_PER_PUBLISH: usize = 40;
 /// Envelopes in one send request.
-pub const ENVELOPES_PER_SEND: usize = 32;
+pub const ENVELOPES_PER_SEND: usize = 128;
+/// Envelopes in one that count as one request (L5).
+pub const ENVELOPES_PER_TOKEN: usize = 32;
 /// Open requests on a link.
 pub const OPEN_REQUESTS: usize = 32;
 /// Suites in an offer.

@@ -3,9 +3,10 @@
 use super::accounts::require_listed;
 use super::connection::{ConnId, Who};
 use super::job::{Job, JobResult};
+use super::login::rate_limited;
 use super::store::{SentItem, StoreJob, StoreOutcome, StoreResult, StoredItem, Waiting};
 use super::{Outcome, Relay, RelayEvent, Step, Ticket, Timer, UNAVAILABLE};
-use crate::limits::{DELIVERIES_IN_FLIGHT, DELIVERY_BYTES_IN_FLIGHT, ENVELOPE_MAX};
+use crate::limits::{DELIVERIES_IN_FLIGHT, DELIVERY_BYTES_IN_FLIGHT, ENVELOPE_MAX, ENVELOPES_PER_TOKEN};
 use crate::wire::{
     Acknowledge, Bytes, Deliver, Done, EnvelopeRef, Push, Recipient, RefusalCode, Reply, Send, SendOutcome, SendResult,
     Sent,
@@ -60,6 +61,9 @@ pub(super) struct StoredSend {
 impl Relay {
     pub(super) fn send(&mut self, ticket: Ticket, who: Who, request: Send, now: u64) -> Outcome {
         require_listed(&who)?;
+        // The request itself is paid for; a long one costs as much as several.
+        let more = u32::try_from(request.items.len().saturating_sub(1) / ENVELOPES_PER_TOKEN).unwrap_or(u32::MAX);
+        self.limiter.requests.take(&who.user, more, now).map_err(rate_limited)?;
         let mut sends = Vec::with_capacity(request.items.len());
         for item in request.items {
             let Recipient::Device(recipient) = item.recipient;

@@ -184,7 +184,8 @@ fn malformed(vectors: &mut Vectors) {
 
 fn bounds(vectors: &mut Vectors) {
     let item = [&[1; 16][..], &[0], &[7; 32], &[0, 1, 3]].concat();
-    let send = |count: usize| framed(1, 0x0038, &[&[count as u8][..], &item.repeat(count)].concat());
+    let varint = |count: usize| [count as u8 | 0x80, (count >> 7) as u8];
+    let send = |count: usize| framed(1, 0x0038, &[&varint(count)[..], &item.repeat(count)].concat());
     vectors.gives("message", "as many envelopes as there may be", send(ENVELOPES_PER_SEND));
     vectors.fails("message", "an envelope too many", send(ENVELOPES_PER_SEND + 1));
     let keys = |count: usize| {

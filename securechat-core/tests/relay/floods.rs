@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use securechat_core::codec::Writer;
-use securechat_core::limits::{Limits, OPEN_REQUESTS, Rate};
+use securechat_core::limits::{ENVELOPES_PER_SEND, Limits, OPEN_REQUESTS, Rate};
 use securechat_core::relay::ConnId;
 use securechat_core::wire::{
     BlobId, CloseCode, CreateBlob, FetchUsers, GetChunk, Ping, PublishBundle, RefusalCode, Reply, Request, Send,
@@ -158,6 +158,20 @@ fn an_account_is_limited_over_its_connections() {
     assert!(net.request(bob.conn(), &Request::Ping(Ping)).is_ok());
     net.pass(1_000);
     assert!(net.request(second.conn(), &Request::Ping(Ping)).is_ok());
+}
+
+/// A send of 128 envelopes costs as much as four of 32.
+#[test]
+fn a_long_send_counts_as_several_requests() {
+    let mut limits = Limits::default();
+    limits.account_rate = Rate::new(5, 1_000_000);
+    let mut net = Net::with(limits, |_| {});
+    let (alice, bob) = (net.registered("alice", 1), net.registered("bob", 2));
+    let items = (0..ENVELOPES_PER_SEND).map(|id| item(&bob, id as u8, b"x")).collect();
+    assert_eq!(net.send(&alice, items).len(), 128);
+    assert!(net.request(alice.conn(), &Request::Ping(Ping)).is_ok());
+    assert_eq!(net.refused(alice.conn(), &Request::Ping(Ping)), RefusalCode::RateLimited);
+    assert!(net.request(bob.conn(), &Request::Ping(Ping)).is_ok());
 }
 
 #[test]
