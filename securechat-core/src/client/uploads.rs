@@ -13,7 +13,9 @@ use crate::wire::{self, BlobId, Bytes, Refusal, RefusalCode, Reply, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Chunks that are asked of the host or on their way at once: what one transfer keeps in memory.
-pub(super) const WINDOW: usize = 8;
+pub(super) const WINDOW: usize = 16;
+/// Chunks that peers wait for at once: each costs a sealed one.
+const ASKED: usize = 16;
 /// How long to wait after the relay refused a chunk for now, in milliseconds.
 const RETRY_AFTER: u64 = 1_000;
 
@@ -289,8 +291,8 @@ impl Client {
         }) else {
             return self.refuse(link, id, RefusalCode::NotFound);
         };
-        // Each of them costs a sealed chunk, however small the question.
-        if upload.asked.values().map(Vec::len).sum::<usize>() >= WINDOW * 2 {
+        // However small the question.
+        if upload.asked.values().map(Vec::len).sum::<usize>() >= ASKED {
             return self.refuse(link, id, RefusalCode::NotYet);
         }
         upload.asked.entry(chunk).or_default().push((link, id));
