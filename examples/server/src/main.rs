@@ -5,11 +5,16 @@ mod cli;
 
 use clap::Parser;
 use cli::{Cli, Command};
+use mimalloc::MiMalloc;
 use securechat_server::{Config, Server, ServerError};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use tracing::Level;
+
+/// Envelopes are allocated on one thread and freed on another, which costs the system's allocator a lock each time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -144,11 +144,20 @@ fn run(store: &mut impl Store, jobs: &[StoreJob]) -> Vec<StoreResult> {
 }
 
 fn work_on_passwords(jobs: &Mutex<Receiver<(JobId, PasswordJob)>>, done: &Done<impl Wake>) {
+    give_way();
     loop {
         // The lock is held while waiting: another thread waits for it instead of for the job.
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((id, job)) = next else { return };
         done.tell([(id, work_on_password(&job).unwrap_or(JobResult::Failed))]);
+    }
+}
+
+/// Lets the threads that carry messages go first, where a thread can have a priority of its own.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::warn!(%error, "passwords are hashed at the priority of everything else");
     }
 }
 

@@ -226,7 +226,7 @@ fn open(folder: &Path) -> SqliteStore {
 
 #[test]
 fn both_stores_give_the_same_answers() {
-    agree(|folder| open(folder), true);
+    agree(open, true);
 }
 
 /// What lies in memory is gone after reopening, which this does not do.
