@@ -8,6 +8,7 @@ pub mod noise;
 pub mod olm;
 pub mod sessions;
 pub mod sodium;
+pub mod systems;
 pub mod tls;
 pub mod works;
 

@@ -2,7 +2,7 @@
 
 use crate::{NOW, random};
 use securechat_core::crypto::Random;
-use securechat_core::identity::{DeviceKeys, LocalIdentity, UserName};
+use securechat_core::identity::{DeviceKeys, Identity, LocalIdentity, UserName};
 use securechat_core::limits::Limits;
 use securechat_core::record::Changes;
 use securechat_core::session::{SenderCheck, Sessions};
@@ -37,7 +37,22 @@ impl Device {
 
     /// Seals a text for `other`.
     pub fn seal(&mut self, other: &Self, text: &[u8]) -> Vec<u8> {
-        self.sessions.seal(&other.local.bundle.identity(), text, false, &mut *self.rng).unwrap()
+        self.seal_to(&other.identity(), text)
+    }
+
+    /// Seals a text for the device that is known by this.
+    pub fn seal_to(&mut self, other: &Identity, text: &[u8]) -> Vec<u8> {
+        self.sessions.seal(other, text, false, &mut *self.rng).unwrap()
+    }
+
+    /// What it is known by.
+    pub fn identity(&self) -> Identity {
+        self.local.keys.identity()
+    }
+
+    /// Whose it is.
+    pub fn user(&self) -> &UserName {
+        self.local.bundle.bundle().user.as_ref().unwrap()
     }
 
     /// Opens an envelope.

@@ -2,7 +2,7 @@
 
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -24,35 +24,23 @@ pub struct Ends {
 impl Ends {
     /// Ends that will use this key exchange.
     pub fn new(group: Group) -> Self {
-        let group: &dyn SupportedKxGroup = match group {
+        let group: &'static dyn SupportedKxGroup = match group {
             Group::X25519 => aws_lc_rs::kx_group::X25519,
             Group::Hybrid => aws_lc_rs::kx_group::X25519MLKEM768,
         };
-        let provider = Arc::new(CryptoProvider {
-            cipher_suites: vec![aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384],
-            kx_groups: vec![group],
-            ..aws_lc_rs::default_provider()
-        });
+        let provider = provider(group);
         let certified = rcgen::generate_simple_self_signed(["relay".to_owned()]).unwrap();
         let certificate: CertificateDer<'static> = certified.cert.der().clone();
         let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).unwrap();
-        let versions = &[&rustls::version::TLS13];
-        let mut client = ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        client.resumption = rustls::client::Resumption::disabled();
+        let client = client_with(provider.clone(), certificate.clone());
         let mut server = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
+            .with_protocol_versions(TLS_13)
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![certificate], key)
             .unwrap();
         server.send_tls13_tickets = 0;
-        Self { client: Arc::new(client), server: Arc::new(server) }
+        Self { client, server: Arc::new(server) }
     }
 
     /// A handshake from the first byte to the last.
@@ -81,6 +69,30 @@ impl Ends {
         }
         (client, server)
     }
+}
+
+const TLS_13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+fn provider(group: &'static dyn SupportedKxGroup) -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider {
+        cipher_suites: vec![aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384],
+        kx_groups: vec![group],
+        ..aws_lc_rs::default_provider()
+    })
+}
+
+/// A client that trusts this certificate alone.
+pub fn client(certificate: CertificateDer<'static>) -> Arc<ClientConfig> {
+    client_with(provider(aws_lc_rs::kx_group::X25519), certificate)
+}
+
+fn client_with(provider: Arc<CryptoProvider>, certificate: CertificateDer<'static>) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let client = ClientConfig::builder_with_provider(provider).with_protocol_versions(TLS_13).unwrap();
+    let mut client = client.with_root_certificates(roots).with_no_client_auth();
+    client.resumption = rustls::client::Resumption::disabled();
+    Arc::new(client)
 }
 
 /// Seals `data` into `wire`, in as many records as it takes.
