@@ -3,8 +3,7 @@
 use super::store::{StoreOutcome, StoredItem, Waiting, WaitingEnvelope};
 use crate::identity::{Identity, UserName};
 use crate::wire::EnvelopeRef;
-use core::ops::Bound::{Excluded, Unbounded};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 
 /// Ids that each mailbox remembers at least, the newest; those of waiting envelopes come on top.
 const SEEN: usize = 1_024;
@@ -21,7 +20,8 @@ pub struct Mailboxes {
 
 #[derive(Debug, Default)]
 struct Mailbox {
-    envelopes: BTreeMap<u64, WaitingEnvelope>,
+    /// By their numbers, which rise.
+    envelopes: VecDeque<WaitingEnvelope>,
     bytes: u64,
     /// The number and the time of every envelope that was stored.
     seen: HashMap<EnvelopeRef, (u64, u64)>,
@@ -58,7 +58,7 @@ impl Mailboxes {
             envelope: envelope.clone(),
         };
         mailbox.bytes = bytes;
-        mailbox.envelopes.insert(number, waiting);
+        mailbox.envelopes.push_back(waiting);
         mailbox.remember(name, number, now);
         StoreOutcome::Stored(number)
     }
@@ -68,8 +68,9 @@ impl Mailboxes {
     pub fn waiting(&self, recipient: &Identity, after: u64, count: usize, bytes: usize) -> Waiting {
         let mut page = Waiting::default();
         let mut total = 0;
-        let all = self.of.get(recipient).into_iter();
-        for (_, waiting) in all.flat_map(|mailbox| mailbox.envelopes.range((Excluded(after), Unbounded))) {
+        let Some(mailbox) = self.of.get(recipient) else { return page };
+        let behind = mailbox.envelopes.partition_point(|waiting| waiting.number <= after);
+        for waiting in mailbox.envelopes.range(behind..) {
             total += waiting.envelope.len();
             if page.envelopes.len() >= count || (total > bytes && !page.envelopes.is_empty()) {
                 page.more = true;
@@ -84,15 +85,21 @@ impl Mailboxes {
     pub fn acknowledge(&mut self, recipient: &Identity, envelopes: &[EnvelopeRef]) {
         let Some(mailbox) = self.of.get_mut(recipient) else { return };
         for name in envelopes {
-            let waited = mailbox.seen.get(name).and_then(|(number, _)| mailbox.envelopes.remove(number));
+            let number = mailbox.seen.get(name).map(|(number, _)| *number);
+            let place = number.and_then(|number| mailbox.place(number));
+            let waited = place.and_then(|place| mailbox.envelopes.remove(place));
             mailbox.bytes -= waited.map_or(0, |waited| waited.envelope.len() as u64);
+        }
+        if mailbox.envelopes.is_empty() {
+            // An emptied queue keeps its room; nobody may come for long.
+            mailbox.envelopes = VecDeque::new();
         }
     }
 
     /// Drops what waits for a device that is not listed any more.
     pub fn empty(&mut self, device: &Identity) {
         if let Some(mailbox) = self.of.get_mut(device) {
-            mailbox.envelopes.clear();
+            mailbox.envelopes = VecDeque::new();
             mailbox.bytes = 0;
         }
     }
@@ -100,8 +107,8 @@ impl Mailboxes {
     /// Forgets what was stored before this time.
     pub fn expire(&mut self, before: u64) {
         for mailbox in self.of.values_mut() {
-            mailbox.envelopes.retain(|_, waiting| waiting.sent_at >= before);
-            mailbox.bytes = mailbox.envelopes.values().map(|waiting| waiting.envelope.len() as u64).sum();
+            mailbox.envelopes.retain(|waiting| waiting.sent_at >= before);
+            mailbox.bytes = mailbox.envelopes.iter().map(|waiting| waiting.envelope.len() as u64).sum();
             mailbox.seen.retain(|_, (_, at)| *at >= before);
         }
         self.of.retain(|_, mailbox| !mailbox.seen.is_empty());
@@ -109,12 +116,18 @@ impl Mailboxes {
 }
 
 impl Mailbox {
+    fn place(&self, number: u64) -> Option<usize> {
+        self.envelopes.binary_search_by_key(&number, |waiting| waiting.number).ok()
+    }
+
     fn remember(&mut self, name: EnvelopeRef, number: u64, now: u64) {
         if self.seen.len() >= 2 * SEEN + self.envelopes.len() {
             let mut numbers: Vec<u64> = self.seen.values().map(|(number, _)| *number).collect();
             let oldest = numbers.len().saturating_sub(SEEN);
             let (_, &mut least, _) = numbers.select_nth_unstable(oldest);
-            self.seen.retain(|_, (number, _)| *number >= least || self.envelopes.contains_key(number));
+            let mut seen = core::mem::take(&mut self.seen);
+            seen.retain(|_, (number, _)| *number >= least || self.place(*number).is_some());
+            self.seen = seen;
         }
         self.seen.insert(name, (number, now));
     }
