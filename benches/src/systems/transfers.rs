@@ -19,7 +19,7 @@ impl Nginx {
         let configuration = folder.join("nginx.conf");
         let place = folder.display();
         let text = format!(
-            "daemon off; user root; worker_processes 2; pid {place}/nginx.pid; error_log {place}/nginx.log;\n\
+            "daemon off; master_process off; user root; pid {place}/nginx.pid; error_log {place}/nginx.log;\n\
              events {{}}\nhttp {{ access_log off; sendfile on; server {{ listen 127.0.0.1:{port} ssl; root {place};\n\
              ssl_certificate {}; ssl_certificate_key {}; ssl_protocols TLSv1.3; }} }}\n",
             certificate.certificate.display(),
