@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// As in securechat-server, which this program is when it serves.
 #[global_allocator]
@@ -64,7 +65,7 @@ fn messages() {
             ("securechat, mailboxes in memory", true, false),
             ("the same, sealed and opened live", true, true),
         ] {
-            let (mut connections, server) = relay_users(memory, live, to_crowd);
+            let (mut connections, server, _folder) = relay_users(memory, live, to_crowd);
             let plan = plan(if memory && !live { 200_000 } else { 60_000 });
             report(name, &plan.run(&mut connections, &server.process));
         }
@@ -98,13 +99,13 @@ fn topics(to_crowd: bool, mut connect: impl FnMut(&str, &str, &str) -> Connectio
 }
 
 /// The same at a relay.
-fn relay_users(memory: bool, live: bool, to_crowd: bool) -> (Vec<Connection>, relay::Server) {
-    let folder = tempfile::tempdir().unwrap().keep();
+fn relay_users(memory: bool, live: bool, to_crowd: bool) -> (Vec<Connection>, relay::Server, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
     let count = if to_crowd { 1 } else { PAIRS };
     let receivers = if to_crowd { CROWD } else { PAIRS };
-    let mut senders = relay::enrol(&folder, count + receivers, "*");
+    let mut senders = relay::enrol(folder.path(), count + receivers, "*");
     let mut receivers = senders.split_off(count);
-    let server = relay::Server::start(&folder, memory);
+    let server = relay::Server::start(folder.path(), memory);
     let mut connections = Vec::new();
     for (place, mut sender) in senders.into_iter().enumerate() {
         let mine = |index: usize| to_crowd || index == place;
@@ -121,7 +122,7 @@ fn relay_users(memory: bool, live: bool, to_crowd: bool) -> (Vec<Connection>, re
     for receiver in receivers {
         connections.push(server.connect(&receiver).into_connection(Vec::new(), live.then_some(receiver)));
     }
-    (connections, server)
+    (connections, server, folder)
 }
 
 fn report(name: &str, outcome: &Outcome) {
