@@ -347,4 +347,25 @@ mod tests {
         bytes.pop();
         assert_eq!(Reader::new(&bytes).prefixed(), Err(InvalidMessage::Truncated));
     }
+
+    /// Reads two bytes and writes the first: no type of this crate is like that.
+    #[derive(Debug)]
+    struct Half(u8);
+
+    impl Serialize for Half {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_u8(self.0)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Half {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            <(u8, u8)>::deserialize(deserializer).map(|(first, _)| Self(first))
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_with_less_is_refused() {
+        assert_eq!(decode::<Half>(&[7, 9]).unwrap_err(), InvalidMessage::NotCanonical);
+    }
 }
