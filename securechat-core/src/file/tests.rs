@@ -1,8 +1,9 @@
 use super::*;
-use crate::crypto::aead::AeadKey;
+use crate::crypto::aead::{AeadKey, Cipher};
 use crate::crypto::hash::{hkdf_expand, hmac_sha256, sha256};
+use crate::crypto::secret::Secret;
 use crate::error::Decrypt;
-use crate::limits::{CHUNK_SIZE, SEALED_CHUNK_MAX};
+use crate::limits::{CHUNK_SIZE, FILE_NAME_MAX, MEDIA_TYPE_MAX, SEALED_CHUNK_MAX};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use std::collections::BTreeSet;
