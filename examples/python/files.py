@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import os
 from collections.abc import Mapping
 
 from reference import expand, hmac_sha256, label, seal, sha256, unseal
@@ -12,14 +13,20 @@ CHUNK = 61_440
 LARGEST = 64 * 2**30
 
 
+BY_TAGS, BY_CONTENTS = 0, 1
+TAGS = {1: 16, 2: 32}
+
+
 class File:
     """The keys of a file, and where its chunks begin and end."""
 
-    def __init__(self, file: bytes, key: bytes, cipher: int, size: int) -> None:
+    def __init__(self, file: bytes, key: bytes, cipher: int, proof: int, size: int) -> None:
         require(size <= LARGEST, "a file is too large")
-        self.file, self.cipher, self.size = file, cipher, size
+        require(proof in (BY_TAGS, BY_CONTENTS), "a file has an unknown proof")
+        self.file, self.cipher, self.proof, self.size = file, cipher, proof, size
         self.count = max(1, -(-size // CHUNK))
-        both = expand(key, label("file") + file + size.to_bytes(8, "big") + bytes([cipher]), 64)
+        info = label("file") + file + size.to_bytes(8, "big") + bytes([cipher, proof])
+        both = expand(key, info, 64)
         self.salt, self.commit, self.key = both[:32], both[32:], key
 
     def length(self, chunk: int) -> int:
@@ -29,29 +36,49 @@ class File:
     def place(self, chunk: int) -> bytes:
         return chunk.to_bytes(8, "big") + bytes([chunk == self.count - 1])
 
-    def tag(self, chunk: int, plaintext: bytes) -> bytes:
-        """t_i, over place and plaintext."""
-        require(len(plaintext) == self.length(chunk), "a chunk is of another length")
-        return hmac_sha256(self.salt, self.place(chunk) + plaintext)
+    def tag(self, chunk: int, plaintext: bytes, sealed: bytes) -> bytes:
+        """t_i: over place and plaintext, or of the sealed chunk's salt and tag."""
+        if self.proof == BY_CONTENTS:
+            return hmac_sha256(self.salt, self.place(chunk) + plaintext)
+        return sealed[:16] + sealed[-TAGS[self.cipher]:][:16]
 
-    def chunk_key(self, salt: bytes) -> bytes:
-        return expand(self.key, label("chunk") + salt, 32)
+    def chunk_keys(self, salt: bytes) -> tuple[bytes, bytes]:
+        """The key of a chunk, and the commitment to it."""
+        both = expand(self.key, label("chunk") + salt, 64)
+        return both[:32], both[32:]
 
     def ad(self, chunk: int) -> bytes:
         return (label("chunk ad") + self.commit + self.file + self.place(chunk)
                 + self.size.to_bytes(8, "big"))
 
-    def seal(self, chunk: int, plaintext: bytes) -> bytes:
-        salt = self.tag(chunk, plaintext)[:16]
-        return salt + seal(self.cipher, self.chunk_key(salt), 0, self.ad(chunk), plaintext)
+    def seal(self, chunk: int, plaintext: bytes, salt: bytes | None = None,
+             known: bytes | None = None) -> tuple[bytes, bytes]:
+        """A chunk and its t_i: by tags under this salt, or that of the t_i it had before."""
+        require(len(plaintext) == self.length(chunk), "a chunk is of another length")
+        if self.proof == BY_CONTENTS:
+            salt = self.tag(chunk, plaintext, b"")[:16]
+        elif known is not None:
+            salt = known[:16]
+        elif salt is None:
+            salt = os.urandom(16)
+        key, commit = self.chunk_keys(salt)
+        sealed = salt + commit + seal(self.cipher, key, 0, self.ad(chunk), plaintext)
+        tag = self.tag(chunk, plaintext, sealed)
+        require(known in (None, tag), "a file has changed since it was sealed")
+        return sealed, tag
 
-    def open(self, chunk: int, sealed: bytes) -> bytes:
-        self.length(chunk)
-        salt, ciphertext = sealed[:16], sealed[16:]
-        plaintext = unseal(self.cipher, self.chunk_key(salt), 0, self.ad(chunk), ciphertext)
-        require(hmac.compare_digest(self.tag(chunk, plaintext)[:16], salt),
+    def open(self, chunk: int, sealed: bytes) -> tuple[bytes, bytes]:
+        """What is in a chunk, and its t_i."""
+        length = self.length(chunk)
+        salt, commit, ciphertext = sealed[:16], sealed[16:48], sealed[48:]
+        key, expected = self.chunk_keys(salt)
+        require(hmac.compare_digest(commit, expected), "a chunk is sealed under another key")
+        plaintext = unseal(self.cipher, key, 0, self.ad(chunk), ciphertext)
+        require(len(plaintext) == length, "a chunk is of another length")
+        tag = self.tag(chunk, plaintext, sealed)
+        require(hmac.compare_digest(tag[:16], salt),
                 "a chunk is sealed under another salt than its own")
-        return plaintext
+        return plaintext, tag
 
     def root(self, tags: Mapping[int, bytes]) -> bytes:
         """What `complete` names, when all chunks are there (F2)."""

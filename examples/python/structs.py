@@ -185,7 +185,7 @@ MESSAGE = struct(session=ID, key=KEY, previous=uint(4), number=uint(4), salt=ID)
 OPENING = struct(suite=uint(2), prekey=uint(4), order=uint(4), handshake=blob(size=uint(2)))
 CONTENT = struct(id=ID, sent_at=uint(8), expiry=uint(4), kind=uint(2), body=blob(size=uint(2)))
 TEXT, RECEIPT, SENT, LISTS = 1, 5, 7, 14
-TO_USER, CIPHER = only(NAME), one_of(1, 2)
+TO_USER, CIPHER, PROOF = only(NAME), one_of(1, 2), one_of(0, 1)
 BODIES = {
     TEXT: struct(text=text(16_384)),
     2: struct(message=ID, text=text(16_384)),
@@ -195,7 +195,8 @@ BODIES = {
     6: struct(active=FLAG),
     SENT: struct(to=TO_USER, content=blob(55_000)),
     8: struct(name=text(128)),
-    9: struct(file=ID, key=KEY, cipher=CIPHER, size=U64, name=text(1024), media_type=text(255)),
+    9: struct(file=ID, key=KEY, cipher=CIPHER, proof=PROOF, size=U64, name=text(1024),
+              media_type=text(255)),
     10: struct(file=ID, root=KEY),
     13: struct(envelope=ID),
     LISTS: struct(list=blob(), yours=KEY),

@@ -502,28 +502,29 @@ def check_login(given: Any) -> Any:
 
 
 def file_of(given: Any) -> files.File:
-    return files.File(given.file, given.key, CIPHERS[given.cipher], number(given.size))
+    return files.File(given.file, given.key, CIPHERS[given.cipher], given.proof,
+                      number(given.size))
 
 
 def seal_chunk(given: Any) -> Any:
     file = file_of(given)
     repeated = hasattr(given, "repeated")
     plaintext = given.repeated * given.length if repeated else given.plaintext
-    sealed = file.seal(given.chunk, plaintext)
-    out = {"t": file.tag(given.chunk, plaintext), "chunk_key": file.chunk_key(sealed[:16]),
-           "sealed_sha256": sha256(sealed)}
+    sealed, tag = file.seal(given.chunk, plaintext, getattr(given, "salt", None),
+                            getattr(given, "known", None))
+    key, _ = file.chunk_keys(sealed[:16])
+    out = {"t": tag, "chunk_key": key, "sealed_sha256": sha256(sealed)}
     return out | ({"sealed": sealed} if len(sealed) < 1000 else {})
 
 
 def open_chunk(given: Any) -> Any:
-    file = file_of(given)
-    plaintext = file.open(given.chunk, given.sealed)
-    return {"plaintext": plaintext, "t": file.tag(given.chunk, plaintext)}
+    plaintext, tag = file_of(given).open(given.chunk, given.sealed)
+    return {"plaintext": plaintext, "t": tag}
 
 
 def receive_file(given: Any) -> Any:
     file = file_of(given)
-    tags = {one.chunk: file.tag(one.chunk, file.open(one.chunk, one.sealed)) for one in given.come}
+    tags = {one.chunk: file.open(one.chunk, one.sealed)[1] for one in given.come}
     require(file.root(tags) == given.root, "a file is not what its sender says")
     return {}
 

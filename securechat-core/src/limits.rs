@@ -22,8 +22,10 @@ pub const ENVELOPE_MAX: usize = 61_440;
 pub const FIRST_ENVELOPE_MAX: usize = 58_757;
 /// Bytes of plaintext in every chunk of a file but the last.
 pub const CHUNK_SIZE: usize = 61_440;
+/// Bytes of a sealed chunk before its ciphertext: salt and commitment.
+pub const CHUNK_HEADER: usize = 16 + 32;
 /// Longest sealed chunk, in bytes.
-pub const SEALED_CHUNK_MAX: usize = 61_504;
+pub const SEALED_CHUNK_MAX: usize = 61_536;
 /// Chunks whose tags are saved in one record (F3).
 pub const CHUNKS_PER_RECORD: usize = 1_024;
 /// Longest name in a file offer, in bytes of UTF-8; [`SAFE_NAME_MAX`] of them are left for a file system.

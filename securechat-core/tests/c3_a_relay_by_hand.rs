@@ -8,7 +8,7 @@ use securechat_core::content::Body;
 use securechat_core::crypto::aead::Cipher;
 use securechat_core::error::{ApiMisuse, Error};
 use securechat_core::event::Event;
-use securechat_core::file::FileOffer;
+use securechat_core::file::{FileOffer, FileProof};
 use securechat_core::identity::{Identity, SignedBundle, UserName};
 use securechat_core::limits::{LOOKUPS_AT_ONCE, Limits, OPEN_REQUESTS};
 use securechat_core::suite::{Policy, Suite};
@@ -292,9 +292,8 @@ fn c3_offers_without_end() {
         stranger.sessions.open_to(&local, &bundle, None, false, net.now, &mut *stranger.rng).unwrap();
         // One of them a thousand, the others one each.
         for _ in 0..if number == 1 { 1_000 } else { 1 } {
-            let size = 1 << 30;
-            let offer =
-                FileOffer::new(Cipher::AesGcm, size, "file", "", &Limits::default(), &mut *stranger.rng).unwrap();
+            let (size, limits, rng) = (1 << 30, Limits::default(), &mut *stranger.rng);
+            let offer = FileOffer::new(Cipher::AesGcm, FileProof::Tags, size, "file", "", &limits, rng).unwrap();
             let envelope = stranger.seal(&bundle.identity(), Body::FileOffer(offer));
             liar.deliver(&mut net, stranger.identity(), &stranger.user, envelope.into());
             for (id, request) in liar.take(|request| matches!(request, Request::FetchLists(_))) {
@@ -332,7 +331,8 @@ fn c3_an_offer_is_not_driven_out_by_anothers_thousand() {
         let local = stranger.local.clone();
         stranger.sessions.open_to(&local, &bundle, None, false, net.now, &mut *stranger.rng).unwrap();
         for _ in 0..count {
-            let offer = FileOffer::new(Cipher::AesGcm, 9, "file", "", &Limits::default(), &mut *stranger.rng).unwrap();
+            let (limits, rng) = (Limits::default(), &mut *stranger.rng);
+            let offer = FileOffer::new(Cipher::AesGcm, FileProof::Tags, 9, "file", "", &limits, rng).unwrap();
             modest.get_or_insert(offer.id);
             let envelope = stranger.seal(&bundle.identity(), Body::FileOffer(offer));
             liar.deliver(&mut net, stranger.identity(), &stranger.user, envelope.into());

@@ -12,7 +12,7 @@ use securechat_core::crypto::ed25519::SigningKey;
 use securechat_core::crypto::secret::{Secret, SecretVec};
 use securechat_core::crypto::{mlkem, rsa, x25519};
 use securechat_core::event::{Event, Message, MessageBody, SecretBytes};
-use securechat_core::file::{Chunks, FileOffer, FileOpener, FileSealer};
+use securechat_core::file::{Chunks, FileOffer, FileOpener, FileProof, FileSealer};
 use securechat_core::frame::Deframer;
 use securechat_core::identity::{DeviceKeys, Identity, LocalIdentity, Trust, UserName};
 use securechat_core::limits::Limits;
@@ -190,6 +190,7 @@ fn offer() -> FileOffer {
         id: [5; 16],
         key: key(),
         cipher: Cipher::AesGcm,
+        proof: FileProof::Tags,
         size: 100,
         name: WRITTEN.to_owned(),
         media_type: WRITTEN.to_owned(),

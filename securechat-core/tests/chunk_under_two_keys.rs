@@ -10,31 +10,33 @@ use securechat_core::crypto::aead::{AeadKey, Cipher};
 use securechat_core::crypto::hash::hkdf_expand;
 use securechat_core::crypto::secret::Secret;
 use securechat_core::error::Decrypt;
-use securechat_core::file::{FileOffer, FileOpener};
+use securechat_core::file::{FileOffer, FileOpener, FileProof};
 use securechat_core::limits::Limits;
 
 const SIZE: usize = 48;
 const SALT: [u8; 16] = [0x5a; 16];
 
-fn offer(key: u8) -> FileOffer {
+fn offer(key: u8, proof: FileProof) -> FileOffer {
     FileOffer {
         id: [1; 16],
         key: Secret::from_bytes(&[key; 32]),
         cipher: Cipher::AesGcm,
+        proof,
         size: SIZE as u64,
         name: "invoice.pdf".into(),
         media_type: String::new(),
     }
 }
 
-/// The key and the associated data of the one chunk of an offer, for [`SALT`].
-fn chunk_key(offer: &FileOffer) -> ([u8; 32], Vec<u8>) {
+/// The key, the commitment and the associated data of the one chunk of an offer, for [`SALT`].
+fn chunk_key(offer: &FileOffer) -> ([u8; 32], [u8; 32], Vec<u8>) {
     let size = offer.size.to_be_bytes();
-    let (mut derived, mut key) = ([0; 64], [0; 32]);
-    hkdf_expand(offer.key.as_bytes(), &[b"securechat1 file\0", &offer.id, &size, &[1]], &mut derived);
-    hkdf_expand(offer.key.as_bytes(), &[b"securechat1 chunk\0", &SALT], &mut key);
-    let ad = [b"securechat1 chunk ad\0", &derived[32..], &offer.id, &[0; 8], &[1], &size].concat();
-    (key, ad)
+    let (mut of_file, mut of_chunk) = ([[0; 32]; 2], [[0; 32]; 2]);
+    let info = [b"securechat1 file\0", &offer.id[..], &size, &[1, offer.proof.id()]];
+    hkdf_expand(offer.key.as_bytes(), &info, of_file.as_flattened_mut());
+    hkdf_expand(offer.key.as_bytes(), &[b"securechat1 chunk\0", &SALT], of_chunk.as_flattened_mut());
+    let ad = [b"securechat1 chunk ad\0", &of_file[1][..], &offer.id, &[0; 8], &[1], &size].concat();
+    (of_chunk[0], of_chunk[1], ad)
 }
 
 /// The product in GCM's field (NIST SP 800-38D, 6.3).
@@ -93,9 +95,9 @@ impl Gcm {
     }
 }
 
-/// A chunk that AES-GCM opens under the keys of both offers.
+/// The ciphertext of a chunk that AES-GCM opens under the keys of both offers.
 fn crafted(one: &FileOffer, other: &FileOffer) -> Vec<u8> {
-    let ((key_1, ad_1), (key_2, ad_2)) = (chunk_key(one), chunk_key(other));
+    let ((key_1, _, ad_1), (key_2, _, ad_2)) = (chunk_key(one), chunk_key(other));
     let (gcm_1, gcm_2) = (Gcm::new(&key_1), Gcm::new(&key_2));
     // Two blocks of choice, and one that makes the tags equal: it is multiplied by h² on its way into either.
     let mut ciphertext = [[0x11; 32].as_slice(), &[0; 16]].concat();
@@ -103,25 +105,32 @@ fn crafted(one: &FileOffer, other: &FileOffer) -> Vec<u8> {
     let weight = product(gcm_1.h, gcm_1.h) ^ product(gcm_2.h, gcm_2.h);
     ciphertext[32..].copy_from_slice(&product(difference, inverse(weight)).to_be_bytes());
     let tag = gcm_1.tag(&ad_1, &ciphertext).to_be_bytes();
-    [&SALT[..], &ciphertext, &tag].concat()
+    [&ciphertext[..], &tag].concat()
 }
 
 #[test]
 fn b8_a_chunk_crafted_for_two_keys_is_refused() {
-    let (one, other) = (offer(1), offer(2));
-    let sealed = crafted(&one, &other);
+    for proof in [FileProof::Tags, FileProof::Contents] {
+        let offers = [offer(1, proof), offer(2, proof)];
+        let ciphertext = crafted(&offers[0], &offers[1]);
 
-    // The cipher alone is fooled, with two plaintexts …
-    let opened = [&one, &other].map(|offer| {
-        let (key, ad) = chunk_key(offer);
-        AeadKey::new(Cipher::AesGcm, &key).open(0, &ad, &sealed[16..]).unwrap()
-    });
-    assert_eq!(opened[0].len(), SIZE);
-    assert_ne!(opened[0], opened[1]);
+        // The cipher alone is fooled, with two plaintexts …
+        let opened = offers.each_ref().map(|offer| {
+            let (key, _, ad) = chunk_key(offer);
+            AeadKey::new(Cipher::AesGcm, &key).open(0, &ad, &ciphertext).unwrap()
+        });
+        assert_eq!(opened[0].len(), SIZE);
+        assert_ne!(opened[0], opened[1]);
 
-    // … and the file is not: the salt has to be that of the contents, under the key.
-    for offer in [&one, &other] {
-        let mut opener = FileOpener::new(offer, &Limits::default()).unwrap();
-        assert_eq!(opener.open_chunk(0, &sealed).err(), Some(Decrypt.into()));
+        // … and the file is not: a chunk commits to one key, and by contents its salt is that of what is in it.
+        let commitments = offers.each_ref().map(|offer| chunk_key(offer).1);
+        for (committed, commitment) in commitments.iter().enumerate() {
+            let sealed = [&SALT[..], commitment, &ciphertext].concat();
+            for (holder, offer) in offers.iter().enumerate() {
+                let opened = FileOpener::new(offer, &Limits::default()).unwrap().open_chunk(0, &sealed);
+                let is_its_own = committed == holder && proof == FileProof::Tags;
+                assert_eq!(opened.err(), if is_its_own { None } else { Some(Decrypt.into()) });
+            }
+        }
     }
 }

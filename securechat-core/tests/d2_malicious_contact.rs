@@ -7,7 +7,7 @@ mod support;
 use securechat_core::content::{Body, Content, Conversation, MessageId, ReceiptKind};
 use securechat_core::crypto::aead::Cipher;
 use securechat_core::event::{Event, MessageBody};
-use securechat_core::file::FileOffer;
+use securechat_core::file::{FileOffer, FileProof};
 use securechat_core::identity::UserName;
 use securechat_core::limits::Limits;
 use securechat_core::suite::{Policy, Suite};
@@ -117,7 +117,8 @@ fn d2_an_offer_under_the_id_of_another_does_not_count() {
         net.hosts[alice].outgoing.insert(file, b"true!".to_vec());
         net.drain(alice);
         net.run();
-        let offer = FileOffer::new(Cipher::AesGcm, 5, "false.txt", "", &Limits::default(), &mut *mallory.rng).unwrap();
+        let (limits, rng) = (Limits::default(), &mut *mallory.rng);
+        let offer = FileOffer::new(Cipher::AesGcm, FileProof::Tags, 5, "false.txt", "", &limits, rng).unwrap();
         mallory.write(&mut net, bob, Body::FileOffer(FileOffer { id: file, ..offer }));
         net.relay.on_push = None;
         net.cut(bob);

@@ -3,6 +3,7 @@
 
 mod support;
 
+use securechat_core::error::ApiMisuse;
 use securechat_core::event::{Event, MessageBody};
 use securechat_core::identity::{Trust, UserName};
 use securechat_core::suite::Policy;
@@ -87,6 +88,27 @@ fn a_second_device_is_added_served_and_revoked() {
         == Event::DevicesChanged { user: name("bob"), added: vec![], removed: added.clone() }));
     net.say(bob, "alice", "still here");
     assert_eq!(net.texts(alice).last().unwrap().1, "still here");
+}
+
+/// Section 9: who knows an offer from a copy alone takes no file by tags, for the receiver holds its key as well.
+#[test]
+fn a_copy_of_an_offer_is_no_offer() {
+    let policy = Policy::default();
+    let mut net = Net::new(15, &policy);
+    let alice = net.register("alice", &policy);
+    let bob = net.register("bob", &policy);
+    net.say(alice, "bob", "a file follows");
+    let phone = second_device(&mut net, alice);
+    let (file, _) = net.hosts[alice].client.send_file(&name("bob"), "a.txt", 5, "", net.now).unwrap();
+    net.hosts[alice].outgoing.insert(file, b"bytes".to_vec());
+    net.drain(alice);
+    net.run();
+    assert!(net.saw(bob, |event| matches!(event, Event::FileOffered { .. })));
+    let is_copy = |event: &Event| matches!(event, Event::SentCopy { message, .. } if matches!(message.body, MessageBody::File { .. }));
+    assert!(net.saw(phone, is_copy), "{:?}", net.hosts[phone].events);
+    assert!(!net.saw(phone, |event| matches!(event, Event::FileOffered { .. })));
+    let accepted = net.hosts[phone].client.accept_file(&file, net.now);
+    assert_eq!(accepted, Err(ApiMisuse::NotFound.into()));
 }
 
 /// Until a listed device approved it, nobody sends to the new one.

@@ -6,7 +6,7 @@ use crate::content::{Body, MessageId};
 use crate::crypto::aead::Cipher;
 use crate::error::{ApiMisuse, Error};
 use crate::event::{Event, FileId, LinkId};
-use crate::file::{FileOffer, FileSealer};
+use crate::file::{FileOffer, FileProof, FileSealer};
 use crate::identity::{Pin, UserName};
 use crate::limits::TRANSFERS;
 use crate::wire::{self, BlobId, Bytes, Refusal, RefusalCode, Reply, Request};
@@ -96,7 +96,9 @@ impl Client {
             return Err(ApiMisuse::Busy.into());
         }
         let cipher = self.config.policy.suites().first().map_or(Cipher::AesGcm, |suite| suite.cipher);
-        let offer = FileOffer::new(cipher, size, name, media_type, &self.config.limits, &mut *self.rng)?;
+        // One user: only the two sides hold the key.
+        let (proof, limits) = (FileProof::Tags, &self.config.limits);
+        let offer = FileOffer::new(cipher, proof, size, name, media_type, limits, &mut *self.rng)?;
         let (file, sealer) = (offer.id, FileSealer::new(&offer));
         let reachable = |pin: &Pin| pin.identities().iter().any(|device| self.peer_link(device).is_some());
         let direct = self.contacts.pin(to).is_some_and(reachable);
@@ -130,7 +132,7 @@ impl Client {
         if !upload.needed.remove(&chunk) {
             return Err(ApiMisuse::NotFound.into());
         }
-        let sealed = match upload.sealer.seal_chunk(chunk, bytes) {
+        let sealed = match upload.sealer.seal_chunk(chunk, bytes, &mut *self.rng) {
             Ok(sealed) => Bytes::from(sealed),
             Err(error) => {
                 self.end_upload(file, Some(error));

@@ -40,6 +40,8 @@ const _: () = assert!(SENT_CONTENT_MAX <= u16::MAX as usize);
 const _: () = assert!(CONTENT_HEADER + 16 + VARINT16 + TEXT_MAX <= CONTENT_MAX);
 const _: () = assert!(CONTENT_HEADER + TAG + VARINT16 + RECEIPT_IDS * 16 <= CONTENT_MAX);
 const _: () = assert!(CONTENT_HEADER + VARINT16 + SIGNED_DEVICE_LIST_MAX + 32 <= CONTENT_MAX);
+const OFFER_FIELDS: usize = 16 + 32 + TAG + TAG + VARINT64 + VARINT16 + FILE_NAME_MAX + VARINT16 + MEDIA_TYPE_MAX;
+const _: () = assert!(CONTENT_HEADER + OFFER_FIELDS <= CONTENT_MAX);
 
 /// The longest handshake message of a session: `e, ee, ekem1, es, s, se` or `e, ee, skem, sig`, and the bundle.
 const fn session_handshake(cipher: Cipher) -> usize {
@@ -80,9 +82,9 @@ const _: () = assert!(TAG + TAG + 32 + 16 + TAG + VARINT32 + ENVELOPE_MAX <= BOD
 /// An envelope from it: id, sender, user, time, transient, envelope.
 const _: () = assert!(16 + 32 + USER_NAME + VARINT64 + TAG + VARINT32 + ENVELOPE_MAX <= BODY_MAX);
 
-/// The longest chunk: salt and ciphertext; on its way with the blob's id and its number.
-const _: () = assert!(16 + GCM.ciphertext_len(CHUNK_SIZE) <= SEALED_CHUNK_MAX);
-const _: () = assert!(16 + CBC.ciphertext_len(CHUNK_SIZE) == SEALED_CHUNK_MAX);
+/// The longest chunk: salt, commitment and ciphertext; on its way with the blob's id and its number.
+const _: () = assert!(CHUNK_HEADER + GCM.ciphertext_len(CHUNK_SIZE) <= SEALED_CHUNK_MAX);
+const _: () = assert!(CHUNK_HEADER + CBC.ciphertext_len(CHUNK_SIZE) == SEALED_CHUNK_MAX);
 const _: () = assert!(16 + VARINT64 + VARINT32 + SEALED_CHUNK_MAX <= BODY_MAX);
 
 /// As many prekeys as are published at a time: identity, device, kind, id, keys, signature.
@@ -118,6 +120,6 @@ const _: () = assert!(CBC.max_plaintext(FRAME_BEFORE_ADMISSION) == 8_159 && CBC.
 const _: () = assert!(SIGNED_BUNDLE_MAX == 2_038 && SIGNED_PREKEY == 1_325 && SIGNED_DEVICE_LIST_MAX == 2_215);
 const _: () = assert!(session_handshake(CBC) == 3_328 && HANDSHAKE_FRAME_MAX == 3_329 && BODY_MAX == 65_478);
 const _: () = assert!(LISTS == 35_493 && KEYS == 27_211 && USERS == 17_443 && RANGES == 40_967);
-const _: () = assert!(16 + GCM.ciphertext_len(CHUNK_SIZE) == 61_472 && SEALED_CHUNK_MAX == 61_504);
+const _: () = assert!(CHUNK_HEADER + GCM.ciphertext_len(CHUNK_SIZE) == 61_504 && SEALED_CHUNK_MAX == 61_536);
 /// A chunk's number on the wire is a u32: the largest file has fewer.
 const _: () = assert!((64_u64 << 30).div_ceil(CHUNK_SIZE as u64) == 1_118_482);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::crypto::aead::Cipher;
 use crate::crypto::secret::{Secret, SecretVec};
-use crate::file::FileOffer;
+use crate::file::{FileOffer, FileProof};
 use crate::identity::UserName;
 use crate::limits::{RECEIPT_IDS, TEXT_MAX};
 use crate::padding::{pad, padded_len};
@@ -19,6 +19,7 @@ fn offer() -> FileOffer {
         id: [5; 16],
         key: Secret::from_bytes(&[6; 32]),
         cipher: Cipher::AesCbcHmac,
+        proof: FileProof::Tags,
         size: 70_000,
         name: "a.pdf".into(),
         media_type: "application/pdf".into(),
@@ -71,7 +72,7 @@ fn the_bodies_are_the_documented_ones() {
         join(&[&[1]]),
         join(&[b"\0\x03bob", &[3, 1, 2, 3]]),
         join(&[b"\x05Alice"]),
-        join(&[&[5; 16], &[6; 32], &[2], &[0xf0, 0xa2, 0x04], b"\x05a.pdf", b"\x0fapplication/pdf"]),
+        join(&[&[5; 16], &[6; 32], &[2, 0], &[0xf0, 0xa2, 0x04], b"\x05a.pdf", b"\x0fapplication/pdf"]),
         join(&[&[5; 16], &[7; 32]]),
         join(&[&[8; 16]]),
         join(&[&[100], &[9; 100], &[3; 32]]),
@@ -159,9 +160,12 @@ fn other_encodings_of_a_value_are_refused() {
     assert_eq!(Body::decode(kind::TYPING, &[2]).err(), Some(InvalidMessage::UnknownValue));
     assert_eq!(Body::decode(kind::TEXT, &[1, 0xff]).err(), Some(InvalidMessage::UnknownValue));
     assert_eq!(Body::decode(kind::RECEIPT, &[2, 0]).err(), Some(InvalidMessage::UnknownValue));
-    let mut body = Body::FileOffer(offer()).encode().to_vec();
-    body[48] = 3; // a cipher that does not exist
-    assert_eq!(Body::decode(kind::FILE_OFFER, &body).err(), Some(InvalidMessage::UnknownValue));
+    // A cipher and a proof that do not exist.
+    for (place, value) in [(48, 0), (48, 3), (49, 2), (49, 0x7f)] {
+        let mut body = Body::FileOffer(offer()).encode().to_vec();
+        body[place] = value;
+        assert_eq!(Body::decode(kind::FILE_OFFER, &body).err(), Some(InvalidMessage::UnknownValue), "{place} {value}");
+    }
 }
 
 #[test]

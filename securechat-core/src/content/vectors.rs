@@ -27,6 +27,7 @@ fn shown(body: &Body) -> Value {
             "file": hex(&offer.id),
             "key": hex(offer.key.as_bytes()),
             "cipher": offer.cipher.id(),
+            "proof": offer.proof.id(),
             "size": offer.size,
             "name": offer.name,
             "media_type": offer.media_type,
@@ -120,11 +121,12 @@ fn malformed(vectors: &mut Vectors) {
     let reaction = |length: usize| [&[9; 16][..], &[length as u8], &vec![b'x'; length], &[0]].concat();
     let receipt =
         |count: usize| [&[0][..], &[(count % 128) as u8 | 0x80, (count / 128) as u8], &[9; 16].repeat(count)].concat();
-    let offer = |cipher: u8, name: usize| {
+    let offer = |cipher: u8, proof: u8, name: usize| {
         let name = [&[(name % 128) as u8 | 0x80, (name / 128) as u8][..], &vec![b'n'; name]].concat();
-        [&[5; 16][..], &[6; 32], &[cipher, 7], &name, &[0]].concat()
+        [&[5; 16][..], &[6; 32], &[cipher, proof, 7], &name, &[0]].concat()
     };
     vectors.gives("content", "a reaction of 64 bytes", with_body(4, &reaction(64)));
+    vectors.gives("content", "a file by contents", with_body(9, &offer(1, 1, 1_024)));
     vectors.gives("content", "a receipt for 256 messages", with_body(5, &receipt(256)));
     for (case, kind, body) in [
         ("a text of 16,385 bytes", 1, text(16_385)),
@@ -139,8 +141,9 @@ fn malformed(vectors: &mut Vectors) {
         ("sent to another kind of conversation", 7, b"\x01\x03bob\x00".to_vec()),
         ("sent to what is no user name", 7, b"\x00\x03Bob\x00".to_vec()),
         ("a display name of 129 bytes", 8, text(129)),
-        ("a file in another cipher", 9, offer(3, 200)),
-        ("a file name of 1,025 bytes", 9, offer(1, 1_025)),
+        ("a file in another cipher", 9, offer(3, 0, 200)),
+        ("a file by another proof", 9, offer(1, 2, 200)),
+        ("a file name of 1,025 bytes", 9, offer(1, 0, 1_025)),
     ] {
         vectors.fails("content", case, with_body(kind, &body));
     }

@@ -57,6 +57,14 @@ impl Cipher {
         }
     }
 
+    /// Length of the tag that ends every ciphertext.
+    pub const fn tag_len(self) -> usize {
+        match self {
+            Self::AesGcm => GCM_TAG,
+            Self::AesCbcHmac => CBC_TAG,
+        }
+    }
+
     /// The longest plaintext whose ciphertext is not longer than `ciphertext` bytes; 0 if there is none.
     pub const fn max_plaintext(self, ciphertext: usize) -> usize {
         match self {

@@ -1,27 +1,33 @@
 //! Chunks, sealed and opened one by one.
 //!
 //! ```text
-//! SALT || COMMIT = HKDF-Expand(key, label "file" || file id 16 || size u64 || cipher u8, 64)
-//! t_i            = HMAC-SHA-256(SALT, i u64 || last u8 || p)
-//! k              = HKDF-Expand(key, label "chunk" || s, 32), where s is t_i's first 16 bytes
-//! sealed chunk   = s 16 | AEAD(k, 0, ad = label "chunk ad" || COMMIT || file id 16 || i u64 || last u8 || size u64, p)
+//! SALT || COMMIT = HKDF-Expand(key, label "file" || file id 16 || size u64 || cipher u8 || proof u8, 64)
+//! k || commit    = HKDF-Expand(key, label "chunk" || s, 64)
+//! sealed chunk   = s 16 | commit 32 | AEAD(k, 0, ad = label "chunk ad" || COMMIT || file id 16 || i u64 || last u8 || size u64, p)
+//!
+//! by tags        s is random, t_i = s || the first 16 bytes of the AEAD's tag
+//! by contents    t_i = HMAC-SHA-256(SALT, i u64 || last u8 || p), and s is its first 16 bytes
 //! ```
 //!
-//! The key of a chunk comes from what is in it: the same bytes seal to the same chunk, others to another key.
+//! A chunk has one key and a key one chunk: by contents others have another s, and by tags what is sealed again under
+//! an s leaves only if it is the same.
 
 use crate::codec::Writer;
 use crate::crypto::aead::{AeadKey, Cipher};
 use crate::crypto::hash::{ct_eq, hkdf_expand, hmac_sha256, sha256};
 use crate::crypto::label::Label;
-use crate::crypto::secret::{Secret, SecretVec};
+use crate::crypto::secret::{Secret, SecretVec, wipe};
 use crate::error::{ApiMisuse, Decrypt, Error, PeerMisbehaved};
-use crate::file::FileOffer;
 use crate::file::manifest::Manifest;
-use crate::limits::CHUNK_SIZE;
+use crate::file::{FileOffer, FileProof};
+use crate::limits::{CHUNK_HEADER, CHUNK_SIZE};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
-/// Bytes before a chunk's ciphertext.
-const SALT_LEN: usize = 16;
 const CHUNK: u64 = CHUNK_SIZE as u64;
+
+/// What a chunk's key is derived for: s.
+type Salt = [u8; 16];
 
 /// The chunks of one file. It remembers none of them, so that threads can share it; what came and went is noted in
 /// a [`Manifest`].
@@ -34,19 +40,18 @@ pub struct Chunks {
     id: [u8; 16],
     size: u64,
     cipher: Cipher,
+    proof: FileProof,
 }
 
 impl Chunks {
     /// The chunks of the file that was offered.
     pub fn new(offer: &FileOffer) -> Self {
-        let mut derived = Secret::<64>::zero();
-        let info = [Label::FILE.bytes(), &offer.id, &offer.size.to_be_bytes(), &[offer.cipher.id()]];
-        hkdf_expand(offer.key.as_bytes(), &info, derived.as_mut_bytes());
-        let (mut salt, mut commit) = (Secret::zero(), [0; 32]);
-        let (first, second) = derived.as_bytes().split_at(32);
-        salt.as_mut_bytes().copy_from_slice(first);
-        commit.copy_from_slice(second);
-        Self { key: offer.key.duplicate(), salt, commit, id: offer.id, size: offer.size, cipher: offer.cipher }
+        let FileOffer { id, size, cipher, proof, .. } = *offer;
+        let mut derived = Zeroizing::new([[0; 32]; 2]);
+        let info = [Label::FILE.bytes(), &id, &size.to_be_bytes(), &[cipher.id(), proof.id()]];
+        hkdf_expand(offer.key.as_bytes(), &info, derived.as_flattened_mut());
+        let [salt, commit] = &*derived;
+        Self { key: offer.key.duplicate(), salt: Secret::from_bytes(salt), commit: *commit, id, size, cipher, proof }
     }
 
     /// How many there are; an empty file is one empty chunk.
@@ -61,38 +66,65 @@ impl Chunks {
         Some((offset, usize::try_from(length).ok()?))
     }
 
-    /// Seals chunk `i` and gives its tag t_i.
+    /// Seals chunk `i` and gives its tag t_i. `known` is the one it had when it was sealed before: what the manifest has.
+    ///
+    /// The manifest is saved before the chunk leaves, as any state is. If it is lost nonetheless, a file by tags gives the
+    /// chunk another salt and thereby another key.
     ///
     /// Fails with `NotFound` when there is no such chunk, and with `FileChanged` when it has not the length that the
-    /// offered size gives it.
-    pub fn seal(&self, i: u64, plaintext: &[u8]) -> Result<(Vec<u8>, [u8; 32]), ApiMisuse> {
+    /// offered size gives it, or not the tag that is known; nothing that was sealed is left then.
+    pub fn seal(
+        &self,
+        i: u64,
+        plaintext: &[u8],
+        known: Option<&[u8; 32]>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Vec<u8>, [u8; 32]), ApiMisuse> {
         let (_, length) = self.range(i).ok_or(ApiMisuse::NotFound)?;
         if plaintext.len() != length {
             return Err(ApiMisuse::FileChanged);
         }
-        let tag = self.tag(i, plaintext);
-        let mut sealed = Vec::with_capacity(SALT_LEN + self.cipher.ciphertext_len(length));
-        sealed.extend(tag.iter().take(SALT_LEN));
-        let key = self.aead_key(&sealed);
+        let by_contents = self.contents_tag(i, plaintext);
+        let salt = match by_contents.as_ref().or(known) {
+            Some(tag) => salt_of(tag),
+            None => {
+                let mut salt = Salt::default();
+                rng.fill_bytes(&mut salt);
+                salt
+            }
+        };
+        let (key, commit) = self.chunk_key(&salt);
+        let mut sealed = Vec::with_capacity(CHUNK_HEADER + self.cipher.ciphertext_len(length));
+        sealed.put(&salt);
+        sealed.put(&commit);
         sealed.put(plaintext);
-        key.seal_in_place(0, &self.associated_data(i), &mut sealed, SALT_LEN);
+        key.seal_in_place(0, &self.associated_data(i), &mut sealed, CHUNK_HEADER);
+        let tag = by_contents.unwrap_or_else(|| self.cipher_tag(&salt, &sealed));
+        if known.is_some_and(|known| !ct_eq(known, &tag)) {
+            wipe(&mut sealed);
+            return Err(ApiMisuse::FileChanged);
+        }
         Ok((sealed, tag))
     }
 
     /// Opens chunk `i` and gives its tag t_i.
     ///
     /// Fails with `FileMismatch` when there is no such chunk, and with `Decrypt` when it does not open, has another length
-    /// than it must, or was not sealed as its contents say.
+    /// than it must, is not of this key alone, or was not sealed as its contents say where they are the proof.
     pub fn open(&self, i: u64, sealed: &[u8]) -> Result<(SecretVec, [u8; 32]), Error> {
         let (_, length) = self.range(i).ok_or(PeerMisbehaved::FileMismatch)?;
-        let (salt, ciphertext) = sealed.split_at_checked(SALT_LEN).ok_or(Decrypt)?;
+        let (salt, rest) = sealed.split_first_chunk().ok_or(Decrypt)?;
+        let (commit, ciphertext) = rest.split_first_chunk::<32>().ok_or(Decrypt)?;
         if ciphertext.len() != self.cipher.ciphertext_len(length) {
             return Err(Decrypt.into());
         }
-        let plaintext = self.aead_key(salt).open(0, &self.associated_data(i), ciphertext)?;
-        let tag = self.tag(i, &plaintext);
-        let sealed_from_this = tag.get(..SALT_LEN).is_some_and(|expected| ct_eq(expected, salt));
-        if plaintext.len() != length || !sealed_from_this {
+        let (key, expected) = self.chunk_key(salt);
+        if !ct_eq(commit, &expected) {
+            return Err(Decrypt.into());
+        }
+        let plaintext = key.open(0, &self.associated_data(i), ciphertext)?;
+        let tag = self.contents_tag(i, &plaintext).unwrap_or_else(|| self.cipher_tag(salt, ciphertext));
+        if plaintext.len() != length || !ct_eq(&salt_of(&tag), salt) {
             return Err(Decrypt.into());
         }
         Ok((plaintext, tag))
@@ -110,25 +142,38 @@ impl Chunks {
         u8::from(i.checked_add(1) == Some(self.count()))
     }
 
-    fn tag(&self, i: u64, plaintext: &[u8]) -> [u8; 32] {
+    /// t_i of a file by contents.
+    fn contents_tag(&self, i: u64, plaintext: &[u8]) -> Option<[u8; 32]> {
+        (self.proof == FileProof::Contents).then(|| {
+            let mut tag = [0; 32];
+            hmac_sha256(self.salt.as_bytes(), &[&i.to_be_bytes(), &[self.is_last(i)], plaintext], &mut tag);
+            tag
+        })
+    }
+
+    /// t_i of a file by tags; one is the end of the ciphertext.
+    fn cipher_tag(&self, salt: &Salt, ciphertext: &[u8]) -> [u8; 32] {
+        let body = ciphertext.len().saturating_sub(self.cipher.tag_len());
         let mut tag = [0; 32];
-        hmac_sha256(self.salt.as_bytes(), &[&i.to_be_bytes(), &[self.is_last(i)], plaintext], &mut tag);
+        tag.iter_mut().zip(salt.iter().chain(ciphertext.iter().skip(body))).for_each(|(out, byte)| *out = *byte);
         tag
     }
 
-    fn aead_key(&self, salt: &[u8]) -> AeadKey {
-        let mut key = Secret::zero();
-        hkdf_expand(self.key.as_bytes(), &[Label::CHUNK.bytes(), salt], key.as_mut_bytes());
-        AeadKey::new(self.cipher, key.as_bytes())
+    /// The key of a chunk, and its commitment to that key.
+    fn chunk_key(&self, salt: &Salt) -> (AeadKey, [u8; 32]) {
+        let mut derived = Zeroizing::new([[0; 32]; 2]);
+        hkdf_expand(self.key.as_bytes(), &[Label::CHUNK.bytes(), salt], derived.as_flattened_mut());
+        let [key, commit] = &*derived;
+        (AeadKey::new(self.cipher, key), *commit)
     }
 
     fn associated_data(&self, i: u64) -> Vec<u8> {
-        let mut ad = Label::CHUNK_AD.bytes().to_vec();
-        ad.put(&self.commit);
-        ad.put(&self.id);
-        ad.put_u64(i);
-        ad.put_u8(self.is_last(i));
-        ad.put_u64(self.size);
-        ad
+        let (place, size) = (i.to_be_bytes(), self.size.to_be_bytes());
+        [Label::CHUNK_AD.bytes(), &self.commit, &self.id, &place, &[self.is_last(i)], &size].concat()
     }
+}
+
+/// s, with which t_i of either kind begins.
+fn salt_of(tag: &[u8; 32]) -> Salt {
+    tag.first_chunk().copied().unwrap_or_default()
 }

@@ -11,11 +11,12 @@ mod offer;
 pub use chunk::Chunks;
 pub use manifest::{Manifest, Noted, Page};
 pub use name::safe_name;
-pub use offer::FileOffer;
+pub use offer::{FileOffer, FileProof};
 
 use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::limits::Limits;
+use rand_core::CryptoRng;
 
 /// The sender's side of one file.
 #[derive(Debug)]
@@ -47,17 +48,20 @@ impl FileSealer {
     ///
     /// Fails with `FileChanged` when the chunk has another length than was offered, or other bytes than when it was sealed
     /// before; every later call fails alike, and the file is to be offered anew (F3).
-    pub fn seal_chunk(&mut self, i: u64, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn seal_chunk(&mut self, i: u64, plaintext: &[u8], rng: &mut dyn CryptoRng) -> Result<Vec<u8>, Error> {
         if self.changed {
             return Err(ApiMisuse::FileChanged.into());
         }
-        let sealed = self.chunks.seal(i, plaintext).and_then(|(sealed, tag)| match self.sealed.note(i, tag) {
-            Noted::New | Noted::Same => Ok(sealed),
-            Noted::Other => Err(ApiMisuse::FileChanged),
-            Noted::OutOfRange => Err(ApiMisuse::NotFound),
-        });
-        self.changed = sealed == Err(ApiMisuse::FileChanged);
-        Ok(sealed?)
+        match self.chunks.seal(i, plaintext, self.sealed.tag(i), rng) {
+            Ok((sealed, tag)) => {
+                self.sealed.note(i, tag);
+                Ok(sealed)
+            }
+            Err(error) => {
+                self.changed = error == ApiMisuse::FileChanged;
+                Err(error.into())
+            }
+        }
     }
 
     /// The root, once every chunk was sealed: what completes the file.

@@ -1,12 +1,12 @@
 //! `tests/vectors/file.json`: PROTOCOL.md 9.
 
-use super::{Chunks, FileOffer, FileOpener, Manifest, safe_name};
+use super::{Chunks, FileOffer, FileOpener, FileProof, Manifest, safe_name};
 use crate::crypto::hash::{hkdf_expand, sha256};
 use crate::crypto::label::Label;
 use crate::crypto::secret::Secret;
 use crate::crypto::vectors::cipher;
 use crate::limits::{CHUNK_SIZE, Limits};
-use crate::vectors::{In, Outcome, Vectors, counting, flipped, hex, with};
+use crate::vectors::{In, Outcome, Script, Vectors, counting, flipped, hex, with};
 use serde_json::{Value, json};
 
 fn offer(input: &In<'_>) -> FileOffer {
@@ -14,10 +14,15 @@ fn offer(input: &In<'_>) -> FileOffer {
         id: input.array("file"),
         key: Secret::from_bytes(&input.array("key")),
         cipher: cipher(input),
+        proof: proof(input),
         size: input.number("size"),
         name: String::new(),
         media_type: String::new(),
     }
+}
+
+fn proof(input: &In<'_>) -> FileProof {
+    FileProof::from_id(input.number("proof") as u8).unwrap()
 }
 
 /// The plaintext, in full or as one byte repeated.
@@ -32,7 +37,7 @@ fn plaintext(input: &In<'_>) -> Vec<u8> {
 fn keys(input: &In<'_>) -> Outcome {
     let offer = offer(input);
     let mut derived = [0; 64];
-    let info = [Label::FILE.bytes(), &offer.id, &offer.size.to_be_bytes(), &[offer.cipher.id()]];
+    let info = [Label::FILE.bytes(), &offer.id, &offer.size.to_be_bytes(), &[offer.cipher.id(), offer.proof.id()]];
     hkdf_expand(offer.key.as_bytes(), &info, &mut derived);
     let chunks = Chunks::new(&offer);
     let last = chunks.range(chunks.count() - 1).unwrap().1;
@@ -44,11 +49,16 @@ fn keys(input: &In<'_>) -> Outcome {
     }))
 }
 
+/// By tags under a stated salt, or again under that of a known tag.
 fn seal(input: &In<'_>) -> Outcome {
-    let (sealed, tag) = Chunks::new(&offer(input)).seal(input.number("chunk"), &plaintext(input))?;
-    let mut key = [0; 32];
-    hkdf_expand(&input.array("key"), &[Label::CHUNK.bytes(), &sealed[..16]], &mut key);
-    let mut out = json!({ "t": hex(&tag), "chunk_key": hex(&key), "sealed_sha256": hex(&sha256(&[&sealed])) });
+    let known = input.has("known").then(|| input.array("known"));
+    let mut rng = Script::new(input.has("salt").then(|| input.bytes("salt")));
+    let chunks = Chunks::new(&offer(input));
+    let (sealed, tag) = chunks.seal(input.number("chunk"), &plaintext(input), known.as_ref(), &mut rng)?;
+    let mut derived = [0; 64];
+    hkdf_expand(&input.array("key"), &[Label::CHUNK.bytes(), &sealed[..16]], &mut derived);
+    let mut out =
+        json!({ "t": hex(&tag), "chunk_key": hex(&derived[..32]), "sealed_sha256": hex(&sha256(&[&sealed])) });
     if sealed.len() < 1_000 {
         out["sealed"] = hex(&sealed);
     }
@@ -100,41 +110,66 @@ fn vectors() {
         ],
         |vectors| {
             for cipher in ["AESGCM", "AESCBCHMAC"] {
-                small(vectors, cipher);
-                large(vectors, cipher);
+                for proof in [FileProof::Tags, FileProof::Contents] {
+                    small(vectors, cipher, proof);
+                    large(vectors, cipher, proof);
+                }
             }
             names(vectors);
         },
     );
 }
 
-fn small(vectors: &mut Vectors, cipher: &str) {
-    let file =
-        json!({ "file": hex(&counting::<16>(0x20)), "key": hex(&counting::<32>(0x40)), "cipher": cipher, "size": 5 });
+/// A file of these words, for which the salt of a chunk is stated where it is drawn.
+fn file(first: u8, cipher: &str, proof: FileProof, size: u64) -> Value {
+    let (id, key) = (counting::<16>(first), counting::<32>(first + 0x20));
+    json!({ "file": hex(&id), "key": hex(&key), "cipher": cipher, "proof": proof.id(), "size": size })
+}
+
+fn sealing(file: &Value, proof: FileProof, chunk: u64, plaintext: &[(&str, Value)]) -> Value {
+    let mut seal = with(file, [("chunk", chunk.into())]);
+    if proof == FileProof::Tags {
+        seal["salt"] = hex(&counting::<16>(0x80 + chunk as u8));
+    }
+    plaintext.iter().for_each(|(name, value)| seal[*name] = value.clone());
+    seal
+}
+
+fn small(vectors: &mut Vectors, cipher: &str, proof: FileProof) {
+    let file = file(0x20, cipher, proof, 5);
     vectors.gives("file keys", "a small file", file.clone());
-    let seal = with(&file, [("chunk", 0.into()), ("plaintext", hex(b"bytes"))]);
+    let seal = sealing(&file, proof, 0, &[("plaintext", hex(b"bytes"))]);
     let sealed = vectors.gives("seal chunk", "a small file", seal.clone());
     vectors.fails("seal chunk", "another length than offered", with(&seal, [("plaintext", hex(b"byte"))]));
     vectors.fails("seal chunk", "a chunk that is not there", with(&seal, [("chunk", 1.into())]));
+    let again = with(&file, [("chunk", 0.into()), ("plaintext", hex(b"bytes")), ("known", sealed["t"].clone())]);
+    assert_eq!(vectors.gives("seal chunk", "the same again", again.clone()), sealed);
+    vectors.fails("seal chunk", "other bytes than before", with(&again, [("plaintext", hex(b"Bytes"))]));
     let bytes = In::new(&sealed).bytes("sealed");
     let open = with(&file, [("chunk", 0.into()), ("sealed", sealed["sealed"].clone())]);
     vectors.gives("open chunk", "a small file", open.clone());
     for (case, field, value) in [
         ("a changed salt", "sealed", flipped(&bytes, 0)),
-        ("a changed body", "sealed", flipped(&bytes, 17)),
+        ("a changed commitment", "sealed", flipped(&bytes, 16)),
+        ("a changed body", "sealed", flipped(&bytes, 49)),
         ("a changed tag", "sealed", flipped(&bytes, bytes.len() - 1)),
         ("cut", "sealed", hex(&bytes[..bytes.len() - 1])),
         ("shorter than a salt", "sealed", hex(&bytes[..15])),
+        ("shorter than a commitment", "sealed", hex(&bytes[..47])),
         ("another place", "chunk", 1.into()),
         ("another file", "file", hex(&[0; 16])),
         ("another key", "key", hex(&[0; 32])),
         ("another size", "size", 6.into()),
+        ("another proof", "proof", (1 - proof.id()).into()),
     ] {
         vectors.fails("open chunk", case, with(&open, [(field, value)]));
     }
-    // Who has the key can seal any bytes under any salt; what opens must also have been sealed as its contents say.
-    let forged = forged(&file, &[7; 16]);
-    vectors.fails("open chunk", "a salt that is not that of the contents", with(&open, [("sealed", forged)]));
+    // Who has the key can seal any bytes under any salt; by contents it must have been theirs.
+    let forged = with(&open, [("sealed", forged(&file, &[7; 16]))]);
+    match proof {
+        FileProof::Tags => drop(vectors.gives("open chunk", "a salt of the sealer's choice", forged)),
+        FileProof::Contents => vectors.fails("open chunk", "a salt that is not that of the contents", forged),
+    }
 
     let root = with(&file, [("t", json!([sealed["t"]]))]);
     let root = vectors.gives("file root", "a small file", root)["root"].clone();
@@ -148,31 +183,29 @@ fn small(vectors: &mut Vectors, cipher: &str) {
 
     let empty = with(&file, [("size", 0.into())]);
     vectors.gives("file keys", "an empty file is one empty chunk", empty.clone());
-    let seal = with(&empty, [("chunk", 0.into()), ("plaintext", "".into())]);
+    let seal = sealing(&empty, proof, 0, &[("plaintext", "".into())]);
     vectors.gives("seal chunk", "an empty file", seal);
 }
 
 /// A chunk 0 that seals the file's five bytes under a salt of the sealer's choice.
 fn forged(file: &Value, salt: &[u8; 16]) -> Value {
     use crate::crypto::aead::AeadKey;
-    let input = In::new(file);
-    let (offer, mut derived, mut key) = (offer(&input), [0; 64], [0; 32]);
-    let size = offer.size.to_be_bytes();
-    let info = [Label::FILE.bytes(), &offer.id, &size, &[offer.cipher.id()]];
-    hkdf_expand(offer.key.as_bytes(), &info, &mut derived);
-    hkdf_expand(offer.key.as_bytes(), &[Label::CHUNK.bytes(), salt], &mut key);
-    let ad = [Label::CHUNK_AD.bytes(), &derived[32..], &offer.id, &[0; 8], &[1], &size].concat();
-    hex(&[&salt[..], &AeadKey::new(offer.cipher, &key).seal(0, &ad, b"other")].concat())
+    let (input, keys) = (In::new(file), keys(&In::new(file)).unwrap());
+    let (offer, mut derived) = (offer(&input), [[0; 32]; 2]);
+    hkdf_expand(offer.key.as_bytes(), &[Label::CHUNK.bytes(), salt], derived.as_flattened_mut());
+    let ([key, commit], size) = (derived, offer.size.to_be_bytes());
+    let file_commit: [u8; 32] = In::new(&keys).array("commit");
+    let ad = [Label::CHUNK_AD.bytes(), &file_commit, &offer.id, &[0; 8], &[1], &size].concat();
+    hex(&[&salt[..], &commit, &AeadKey::new(offer.cipher, &key).seal(0, &ad, b"other")].concat())
 }
 
-fn large(vectors: &mut Vectors, cipher: &str) {
-    let size = 2 * CHUNK_SIZE as u64 + 3;
-    let file = json!({ "file": hex(&counting::<16>(0x21)), "key": hex(&counting::<32>(0x41)), "cipher": cipher, "size": size });
+fn large(vectors: &mut Vectors, cipher: &str, proof: FileProof) {
+    let file = file(0x21, cipher, proof, 2 * CHUNK_SIZE as u64 + 3);
     vectors.gives("file keys", "three chunks", file.clone());
     let mut tags = Vec::new();
     for (chunk, length) in [(0, CHUNK_SIZE), (1, CHUNK_SIZE), (2, 3)] {
-        let chunk_fields = [("chunk", chunk.into()), ("repeated", "61".into()), ("length", length.into())];
-        let out = vectors.gives("seal chunk", "three chunks", with(&file, chunk_fields));
+        let seal = sealing(&file, proof, chunk, &[("repeated", "61".into()), ("length", length.into())]);
+        let out = vectors.gives("seal chunk", "three chunks", seal);
         tags.push(out["t"].clone());
     }
     vectors.gives("file root", "three chunks", with(&file, [("t", tags.clone().into())]));

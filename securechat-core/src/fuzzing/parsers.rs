@@ -1,15 +1,16 @@
 //! Parsers, each fed with what a peer, a relay or a disk may hold.
 
 use super::AUTHENTIC;
+use super::stream::Stream;
 use crate::codec::{self, Reader};
 use crate::content::Content;
 use crate::crypto::aead::Cipher;
 use crate::crypto::ed25519::SigningKey;
 use crate::crypto::secret::Secret;
-use crate::file::{Chunks, FileOffer, FileOpener, Manifest, Page, safe_name};
+use crate::file::{Chunks, FileOffer, FileOpener, FileProof, Manifest, Page, safe_name};
 use crate::frame::Deframer;
 use crate::identity::{Bundle, SignedBundle, SignedDeviceList, SignedPrekey};
-use crate::limits::{CHUNK_SIZE, Limits, SAFE_NAME_MAX};
+use crate::limits::{CHUNK_HEADER, CHUNK_SIZE, Limits, SAFE_NAME_MAX};
 use crate::link::negotiation::{Answer, Offer};
 use crate::padding::{pad, unpad};
 use crate::suite::{Policy, Suite};
@@ -217,28 +218,33 @@ pub fn file_offer(data: &[u8]) {
     name(offer.name.as_bytes());
 }
 
-/// A chunk of a file of one chunk: the first byte chooses the cipher; the rest is sealed, and is opened.
+/// A chunk of a file of one chunk: the first byte chooses cipher and proof; the rest is sealed, and is opened.
 pub fn chunk(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
     let cipher = if choice % 2 == 0 { Cipher::AesGcm } else { Cipher::AesCbcHmac };
-    for overhead in [32, 64 - usize::from(choice / 2 % 16)] {
-        let Some(size) = rest.len().checked_sub(overhead).filter(|size| *size <= CHUNK_SIZE) else { continue };
-        let chunks = Chunks::new(&offer(cipher, size));
+    let proof = if choice / 2 % 2 == 0 { FileProof::Tags } else { FileProof::Contents };
+    let mut rng = Stream::new(*choice);
+    for overhead in [16, 48 - usize::from(choice / 4 % 16)] {
+        let Some(size) = rest.len().checked_sub(CHUNK_HEADER + overhead).filter(|size| *size <= CHUNK_SIZE) else {
+            continue;
+        };
+        let chunks = Chunks::new(&offer(cipher, proof, size));
         if let Ok((plaintext, tag)) = chunks.open(0, rest) {
-            let again = chunks.seal(0, &plaintext);
-            assert!(again.is_ok_and(|again| again == (rest.to_vec(), tag) || !AUTHENTIC));
+            let again = chunks.seal(0, &plaintext, Some(&tag), &mut rng);
+            assert!(!AUTHENTIC || again.is_ok_and(|again| again == (rest.to_vec(), tag)));
         }
     }
-    let chunks = Chunks::new(&offer(cipher, rest.len()));
-    if let Ok((sealed, tag)) = chunks.seal(0, rest) {
+    let chunks = Chunks::new(&offer(cipher, proof, rest.len()));
+    if let Ok((sealed, tag)) = chunks.seal(0, rest, None, &mut rng) {
         assert!(chunks.open(0, &sealed).is_ok_and(|(plaintext, again)| *plaintext == rest && tag == again));
+        assert!(chunks.seal(0, rest, Some(&tag), &mut rng).is_ok_and(|again| again == (sealed, tag)));
     }
 }
 
 /// The file of [`chunk`], when it has this size.
-pub fn offer(cipher: Cipher, size: usize) -> FileOffer {
+pub fn offer(cipher: Cipher, proof: FileProof, size: usize) -> FileOffer {
     let (name, media_type) = (String::new(), String::new());
-    FileOffer { id: [1; 16], key: Secret::from_bytes(&KEY), cipher, size: size as u64, name, media_type }
+    FileOffer { id: [1; 16], key: Secret::from_bytes(&KEY), cipher, proof, size: size as u64, name, media_type }
 }
 
 /// A saved page of a manifest; the first byte is its number.

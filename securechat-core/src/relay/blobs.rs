@@ -6,16 +6,13 @@ use super::job::JobResult;
 use super::store::{ChunkState, StoreJob, StoreRefusal, StoreResult};
 use super::{Outcome, Relay, Step, Ticket, Timer, UNAVAILABLE};
 use crate::crypto::aead::Cipher;
-use crate::limits::{CHUNK_SIZE, CHUNK_WAIT};
+use crate::limits::{CHUNK_HEADER, CHUNK_SIZE, CHUNK_WAIT};
 use crate::wire::{
     BlobId, Chunk, CreateBlob, DeleteBlob, Done, GetChunk, Missing, MissingChunks, PutChunk, RANGES_PER_PAGE,
     RefusalCode, Reply,
 };
 use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Bytes before the ciphertext of a sealed chunk (9).
-const CHUNK_SALT: usize = 16;
 
 /// What a request about a blob waits for.
 pub(super) enum Expect {
@@ -169,7 +166,7 @@ impl Relay {
         let plain = plain_len(size, request.index).ok_or(RefusalCode::NotFound)?;
         let fits = [Cipher::AesGcm, Cipher::AesCbcHmac]
             .iter()
-            .any(|cipher| request.chunk.len() == CHUNK_SALT + cipher.ciphertext_len(plain));
+            .any(|cipher| request.chunk.len() == CHUNK_HEADER + cipher.ciphertext_len(plain));
         if !fits {
             return Err(RefusalCode::Malformed.into());
         }

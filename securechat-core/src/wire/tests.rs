@@ -217,7 +217,7 @@ fn the_largest_fit() {
     };
     assert!(Push::Deliver(deliver).encode().is_ok());
     assert!(Request::Send(Send { items: vec![item(ENVELOPE_MAX)] }).encode(1).is_ok());
-    let chunk = PutChunk { id: BlobId([0xFF; 16]), index: u32::MAX, chunk: blob(61_504) };
+    let chunk = PutChunk { id: BlobId([0xFF; 16]), index: u32::MAX, chunk: blob(61_536) };
     assert!(Request::PutChunk(chunk).encode(1).is_ok());
     let users = Users { users: vec![entry; USERS_PER_PAGE], next: user.to_string() };
     assert!(Reply::Users(users).encode(1).is_ok());

@@ -9,21 +9,26 @@ use securechat_core::crypto::aead::Cipher;
 use securechat_core::crypto::hash::hkdf_expand;
 use securechat_core::crypto::label::Label;
 use securechat_core::crypto::secret::Secret;
-use securechat_core::file::{FileOffer, FileOpener, FileSealer};
+use securechat_core::file::{FileOffer, FileOpener, FileProof, FileSealer};
 use securechat_core::limits::{CHUNK_SIZE, Limits};
 use securechat_core::vault::Vault;
 
 /// From the offer, through a message and a record of it, to the last chunk on both sides.
 pub fn b10_file_keys_end_with_the_transfer() {
-    for cipher in [Cipher::AesGcm, Cipher::AesCbcHmac] {
+    for (cipher, proof) in [
+        (Cipher::AesGcm, FileProof::Tags),
+        (Cipher::AesGcm, FileProof::Contents),
+        (Cipher::AesCbcHmac, FileProof::Tags),
+    ] {
         let randomness = Recorder::new(1);
         let limits = Limits::default();
         let size = CHUNK_SIZE as u64 + 10;
-        let offer = FileOffer::new(cipher, size, "name", "text/plain", &limits, &mut *randomness.boxed()).unwrap();
+        let mut rng = randomness.boxed();
+        let offer = FileOffer::new(cipher, proof, size, "name", "text/plain", &limits, &mut *rng).unwrap();
         let key = randomness.key(0);
         let mut info = offer.id.to_vec();
         info.extend_from_slice(&size.to_be_bytes());
-        info.push(cipher.id());
+        info.extend([cipher.id(), proof.id()]);
         let mut derived = [0; 64];
         hkdf_expand(&key, &[Label::FILE.bytes(), &info], &mut derived);
         let mut secrets = Secrets::one("the file's key", &key);
@@ -41,7 +46,7 @@ pub fn b10_file_keys_end_with_the_transfer() {
 
         let contents = vec![7; CHUNK_SIZE + 10];
         for (place, chunk) in contents.chunks(CHUNK_SIZE).enumerate() {
-            let sealed = sealer.seal_chunk(place as u64, chunk).unwrap();
+            let sealed = sealer.seal_chunk(place as u64, chunk, &mut *rng).unwrap();
             opener.open_chunk(place as u64, &sealed).unwrap();
             let of_chunk = model::salted(&key, Label::CHUNK, &sealed[..16]);
             model::aead("the key of a chunk", cipher, &of_chunk).must_be_gone();

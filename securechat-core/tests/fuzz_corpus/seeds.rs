@@ -7,7 +7,7 @@ use securechat_core::content::{Body, Content, Conversation, MessageId, ReceiptKi
 use securechat_core::crypto::aead::Cipher;
 use securechat_core::crypto::secret::Secret;
 use securechat_core::crypto::{mlkem, rsa, x25519};
-use securechat_core::file::{Chunks, FileOffer, Manifest};
+use securechat_core::file::{Chunks, FileOffer, FileProof, Manifest};
 use securechat_core::frame::write_frame;
 use securechat_core::fuzzing::{self, Device, Host, KEY, RECORD, Sample, offer};
 use securechat_core::identity::{DeviceKeys, LocalIdentity, PrekeyPublic, SignedDeviceList, SignedPrekey, UserName};
@@ -213,7 +213,7 @@ fn contents() -> Vec<Seed> {
         ("reaction", encode(Body::Reaction { target, reaction: "👍".into(), removed: false })),
         ("receipt", encode(Body::Receipt { kind: ReceiptKind::Read, ids: vec![target; 3] })),
         ("sent", encode(Body::Sent { to: Conversation::User(name("bob")), content: text })),
-        ("file_offer", encode(Body::FileOffer(offer(Cipher::AesGcm, 70_000)))),
+        ("file_offer", encode(Body::FileOffer(offer(Cipher::AesGcm, FileProof::Tags, 70_000)))),
         ("device_list", encode(Body::DeviceList { list: lists()[0].bytes().to_vec(), yours: lists()[0].hash() })),
         ("application", encode(Body::Application { kind: 0x8001, bytes: vec![1, 2, 3] })),
     ];
@@ -221,29 +221,37 @@ fn contents() -> Vec<Seed> {
 }
 
 fn files() -> Vec<Seed> {
-    let offered = |cipher, size, name: &str| FileOffer {
+    const GCM: Cipher = Cipher::AesGcm;
+    const CBC: Cipher = Cipher::AesCbcHmac;
+    let offered = |cipher, proof, size, name: &str| FileOffer {
         name: name.into(),
         media_type: "text/plain".into(),
-        ..offer(cipher, size)
+        ..offer(cipher, proof, size)
     };
-    let sealed = |cipher, data: &[u8]| Chunks::new(&offer(cipher, data.len())).seal(0, data).unwrap().0;
-    let with_chunk = |offer: FileOffer, data: &[u8]| {
-        let chunk = Chunks::new(&offer).seal(0, data).unwrap().0;
-        [&encode_secret(&offer)[..], &chunk].concat()
+    let sealed = |offer: &FileOffer, data: &[u8]| Chunks::new(offer).seal(0, data, None, &mut rng(1)).unwrap().0;
+    let chunk = |choice: u8, cipher, proof, data: &[u8]| {
+        [&[choice][..], &sealed(&offer(cipher, proof, data.len()), data)].concat()
     };
+    let with_chunk = |offer: FileOffer, data: &[u8]| [&encode_secret(&offer)[..], &sealed(&offer, data)].concat();
     let mut manifest = Manifest::new(2 * 1_024 + 3);
     for i in [0, 5, 6, 2_050] {
         manifest.note(i, [i as u8; 32]);
     }
     let page = |number: u64| [&[number as u8][..], &encode(manifest.page_of(number * 1_024).unwrap().1)].concat();
     vec![
-        ("file_offer", "empty", with_chunk(offered(Cipher::AesGcm, 0, ""), b"")),
-        ("file_offer", "small", with_chunk(offered(Cipher::AesCbcHmac, 5, "../a.txt"), b"12345")),
-        ("file_offer", "large", encode_secret(&offered(Cipher::AesGcm, 1 << 30, "film.mkv")).to_vec()),
-        ("file_offer", "absurd", encode_secret(&FileOffer { size: u64::MAX, ..offer(Cipher::AesGcm, 0) }).to_vec()),
-        ("chunk", "gcm", [&[0][..], &sealed(Cipher::AesGcm, b"some bytes of a file")].concat()),
-        ("chunk", "cbc", [&[9][..], &sealed(Cipher::AesCbcHmac, b"some bytes of a file")].concat()),
-        ("chunk", "empty", [&[0][..], &sealed(Cipher::AesGcm, b"")].concat()),
+        ("file_offer", "empty", with_chunk(offered(GCM, FileProof::Tags, 0, ""), b"")),
+        ("file_offer", "small", with_chunk(offered(CBC, FileProof::Contents, 5, "../a.txt"), b"12345")),
+        ("file_offer", "large", encode_secret(&offered(GCM, FileProof::Contents, 1 << 30, "film.mkv")).to_vec()),
+        (
+            "file_offer",
+            "absurd",
+            encode_secret(&FileOffer { size: u64::MAX, ..offer(GCM, FileProof::Tags, 0) }).to_vec(),
+        ),
+        ("chunk", "gcm", chunk(0, GCM, FileProof::Tags, b"some bytes of a file")),
+        ("chunk", "gcm_contents", chunk(2, GCM, FileProof::Contents, b"some bytes of a file")),
+        ("chunk", "cbc", chunk(1 | 4 << 2, CBC, FileProof::Tags, b"some bytes of a file")),
+        ("chunk", "cbc_contents", chunk(3 | 4 << 2, CBC, FileProof::Contents, b"some bytes of a file")),
+        ("chunk", "empty", chunk(0, GCM, FileProof::Tags, b"")),
         ("manifest", "last_page", page(2)),
     ]
 }
@@ -482,7 +490,8 @@ fn relay() -> Vec<Seed> {
         one.ask(&mut host, 0, Request::SetPresence(SetPresence { presence: Presence::Away, watch: true })),
         one.ask(&mut host, 0x80, Request::Users(FetchUsers { from: String::new() })),
     ];
-    let chunk = Chunks::new(&offer(Cipher::AesGcm, 10)).seal(0, &random(10)).unwrap().0;
+    let chunks = Chunks::new(&offer(Cipher::AesGcm, FileProof::Tags, 10));
+    let (chunk, _) = chunks.seal(0, &random(10), None, &mut rng(1)).unwrap();
     let files = [
         one.ask(&mut host, 0, Request::CreateBlob(CreateBlob { id: blob, size: 10 })),
         two.ask(&mut host, 0, Request::MissingChunks(MissingChunks { id: blob, from: 0 })),

@@ -1,7 +1,7 @@
 //! Blobs: who may put, get and delete, and what waits for a chunk (L8).
 
 use crate::support::*;
-use securechat_core::limits::{CHUNK_SIZE, Limits};
+use securechat_core::limits::{CHUNK_HEADER, CHUNK_SIZE, Limits};
 use securechat_core::relay::ConnId;
 use securechat_core::wire::{
     BlobId, Bytes, ChunkRange, CreateBlob, DeleteBlob, GetChunk, MissingChunks, PutChunk, RefusalCode, Reply, Request,
@@ -39,8 +39,10 @@ fn missing(net: &mut Net, conn: ConnId) -> Vec<ChunkRange> {
     }
 }
 
-/// A sealed chunk of a full one, in the cipher that adds the least.
-const FULL: usize = CHUNK_SIZE + 32;
+/// What the cipher that adds the least adds to a chunk.
+const LEAST: usize = CHUNK_HEADER + 16;
+/// A sealed chunk of a full one in it.
+const FULL: usize = CHUNK_SIZE + LEAST;
 
 #[test]
 fn chunks_go_up_and_come_down() {
@@ -51,10 +53,10 @@ fn chunks_go_up_and_come_down() {
     assert!(net.request(alice.conn(), &create(ID, size)).is_ok(), "once more is harmless");
     assert_eq!(missing(&mut net, alice.conn()), [ChunkRange { start: 0, count: 3 }]);
     assert!(net.request(alice.conn(), &put(ID, 1, FULL)).is_ok());
-    assert!(net.request(alice.conn(), &put(ID, 2, 5 + 32)).is_ok());
+    assert!(net.request(alice.conn(), &put(ID, 2, 5 + LEAST)).is_ok());
     assert_eq!(missing(&mut net, bob.conn()), [ChunkRange { start: 0, count: 1 }]);
     // A chunk that is there stays as it is.
-    let other = Request::PutChunk(PutChunk { id: ID, index: 2, chunk: vec![9; 37].into() });
+    let other = Request::PutChunk(PutChunk { id: ID, index: 2, chunk: vec![9; 5 + LEAST].into() });
     assert!(net.request(alice.conn(), &other).is_ok());
     let id = net.ask(bob.conn(), &get(ID, 2));
     net.run();
@@ -84,20 +86,22 @@ fn chunks_have_the_sizes_that_the_announced_size_gives() {
     let mut net = Net::new();
     let alice = net.registered("alice", 1);
     assert!(net.request(alice.conn(), &create(ID, CHUNK_SIZE as u64 + 5)).is_ok());
-    for (index, length) in [(0, FULL - 1), (0, FULL + 1), (0, FULL + 33), (0, 37), (1, FULL), (1, 36), (1, 0), (1, 81)]
+    let last = 5 + LEAST;
+    for (index, length) in
+        [(0, FULL - 1), (0, FULL + 1), (0, FULL + 33), (0, last), (1, FULL), (1, last - 1), (1, 0), (1, last + 44)]
     {
         assert_eq!(net.refused(alice.conn(), &put(ID, index, length)), RefusalCode::Malformed, "{index} {length}");
     }
-    assert_eq!(net.refused(alice.conn(), &put(ID, 2, 37)), RefusalCode::NotFound);
-    // In the cipher with the larger overhead: 16 for the salt, 16 for the padding, 32 for the tag.
-    assert!(net.request(alice.conn(), &put(ID, 0, CHUNK_SIZE + 64)).is_ok());
-    assert!(net.request(alice.conn(), &put(ID, 1, 16 + 16 + 32)).is_ok());
+    assert_eq!(net.refused(alice.conn(), &put(ID, 2, last)), RefusalCode::NotFound);
+    // In the cipher with the larger overhead: 16 for the padding, 32 for the tag.
+    assert!(net.request(alice.conn(), &put(ID, 0, CHUNK_SIZE + CHUNK_HEADER + 16 + 32)).is_ok());
+    assert!(net.request(alice.conn(), &put(ID, 1, CHUNK_HEADER + 16 + 32)).is_ok());
     assert!(missing(&mut net, alice.conn()).is_empty());
     // An empty file has one chunk.
     let empty = BlobId([8; 16]);
     assert!(net.request(alice.conn(), &create(empty, 0)).is_ok());
-    assert!(net.request(alice.conn(), &put(empty, 0, 32)).is_ok());
-    assert_eq!(net.refused(alice.conn(), &put(empty, 1, 32)), RefusalCode::NotFound);
+    assert!(net.request(alice.conn(), &put(empty, 0, LEAST)).is_ok());
+    assert_eq!(net.refused(alice.conn(), &put(empty, 1, LEAST)), RefusalCode::NotFound);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn d7_a_queue_that_fills_ends_its_reader() {
     let (alice, bob) = (net.registered("alice", 1), net.registered("bob", 2));
     let id = BlobId([1; 16]);
     assert!(net.request(alice.conn(), &Request::CreateBlob(CreateBlob { id, size: 61_440 })).is_ok());
-    let chunk = PutChunk { id, index: 0, chunk: vec![0; 61_472].into() };
+    let chunk = PutChunk { id, index: 0, chunk: vec![0; 61_504].into() };
     assert!(net.request(alice.conn(), &Request::PutChunk(chunk)).is_ok());
     net.relay.pause_output(bob.conn(), net.now);
     for asked in 1..=5 {
@@ -105,7 +105,7 @@ fn many_stalled_readers_share_a_room() {
     let alice = net.registered("alice", 1);
     let id = BlobId([1; 16]);
     assert!(net.request(alice.conn(), &Request::CreateBlob(CreateBlob { id, size: 61_440 })).is_ok());
-    let chunk = PutChunk { id, index: 0, chunk: vec![0; 61_472].into() };
+    let chunk = PutChunk { id, index: 0, chunk: vec![0; 61_504].into() };
     assert!(net.request(alice.conn(), &Request::PutChunk(chunk)).is_ok());
     let readers: Vec<Device> = (2..22).map(|seed| net.registered(&format!("reader{seed}"), seed)).collect();
     for reader in &readers {

@@ -29,7 +29,7 @@ fn d7_a_stalled_reader_slows_nobody_and_is_ended() {
     let id = BlobId([7; 16]);
     let create = Request::CreateBlob(CreateBlob { id, size: 61_440 });
     assert!(matches!(stalled.request(&create), Ok(Reply::CreateBlob(_))));
-    let put = Request::PutChunk(PutChunk { id, index: 0, chunk: vec![7; 61_472].into() });
+    let put = Request::PutChunk(PutChunk { id, index: 0, chunk: vec![7; 61_504].into() });
     assert!(matches!(stalled.request(&put), Ok(Reply::PutChunk(_))));
     // From here on Bob asks and reads nothing, until the buffers of both systems are full.
     loop {
