@@ -60,7 +60,7 @@ fn chunks_go_up_and_come_down() {
     assert!(net.request(alice.conn(), &other).is_ok());
     let id = net.ask(bob.conn(), &get(ID, 2));
     net.run();
-    assert_eq!(*chunk(net.answer(bob.conn(), id)), [2; 37]);
+    assert_eq!(*chunk(net.answer(bob.conn(), id)), [2; 5 + LEAST]);
     assert!(net.request(alice.conn(), &delete(ID)).is_ok());
     assert_eq!(net.refused(bob.conn(), &get(ID, 2)), RefusalCode::NotFound);
     assert_eq!(net.refused(alice.conn(), &put(ID, 0, FULL)), RefusalCode::NotFound);
@@ -72,13 +72,13 @@ fn only_its_creator_puts_and_deletes() {
     let mut net = Net::new();
     let (alice, mallory) = (net.registered("alice", 1), net.registered("mallory", 2));
     assert!(net.request(alice.conn(), &create(ID, 10)).is_ok());
-    assert_eq!(net.refused(mallory.conn(), &put(ID, 0, 42)), RefusalCode::NotAllowed);
+    assert_eq!(net.refused(mallory.conn(), &put(ID, 0, 10 + LEAST)), RefusalCode::NotAllowed);
     assert_eq!(net.refused(mallory.conn(), &delete(ID)), RefusalCode::NotAllowed);
     assert_eq!(net.refused(mallory.conn(), &create(ID, 10)), RefusalCode::Taken);
     assert_eq!(net.refused(alice.conn(), &create(ID, 11)), RefusalCode::Taken);
     // Once refused, still refused: the relay does not take it for the owner of what it last named.
-    assert_eq!(net.refused(mallory.conn(), &put(ID, 0, 42)), RefusalCode::NotAllowed);
-    assert!(net.request(alice.conn(), &put(ID, 0, 42)).is_ok());
+    assert_eq!(net.refused(mallory.conn(), &put(ID, 0, 10 + LEAST)), RefusalCode::NotAllowed);
+    assert!(net.request(alice.conn(), &put(ID, 0, 10 + LEAST)).is_ok());
 }
 
 #[test]
@@ -130,9 +130,9 @@ fn a_request_waits_for_its_chunk() {
     let second = net.ask(carol.conn(), &get(ID, 0));
     net.pass(29_000);
     assert!(net.answer(bob.conn(), first).is_none());
-    assert!(net.request(alice.conn(), &put(ID, 0, 42)).is_ok());
-    assert_eq!(*chunk(net.answer(bob.conn(), first)), [0; 42]);
-    assert_eq!(*chunk(net.answer(carol.conn(), second)), [0; 42]);
+    assert!(net.request(alice.conn(), &put(ID, 0, 10 + LEAST)).is_ok());
+    assert_eq!(*chunk(net.answer(bob.conn(), first)), [0; 10 + LEAST]);
+    assert_eq!(*chunk(net.answer(carol.conn(), second)), [0; 10 + LEAST]);
     assert_eq!(net.refused(bob.conn(), &get(ID, 1)), RefusalCode::NotFound);
     assert_eq!(net.refused(bob.conn(), &get(BlobId([1; 16]), 0)), RefusalCode::NotFound);
 }
@@ -157,6 +157,6 @@ fn a_chunk_that_does_not_come_is_not_yet_there() {
     net.ask(bob.conn(), &get(ID, 0));
     net.run();
     net.disconnect(&mut bob);
-    assert!(net.request(alice.conn(), &put(ID, 0, 42)).is_ok());
+    assert!(net.request(alice.conn(), &put(ID, 0, 10 + LEAST)).is_ok());
     net.pass(60_000);
 }

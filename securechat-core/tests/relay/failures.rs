@@ -18,7 +18,7 @@ fn no_answer_leaves_before_its_jobs_are_complete() {
     let asked: Vec<u32> = [
         Request::Send(Send { items: vec![item(&bob, 1, b"hello")] }),
         Request::CreateBlob(CreateBlob { id: blob, size: 3 }),
-        Request::PutChunk(PutChunk { id: blob, index: 0, chunk: vec![0; 35].into() }),
+        Request::PutChunk(PutChunk { id: blob, index: 0, chunk: vec![0; 3 + 48 + 16].into() }),
         Request::GetChunk(GetChunk { id: blob, index: 0 }),
         Request::PublishBundle(PublishBundle { bundle: alice.bundle() }),
         Request::PublishList(PublishList { list: list.bytes().into() }),
@@ -45,7 +45,7 @@ fn a_failed_store_is_said_and_changes_nothing() {
     let list = alice.first_list().without(&[], &alice.local.keys.identity).unwrap();
     let requests = [
         Request::Send(Send { items: vec![item(&bob, 1, b"hello")] }),
-        Request::PutChunk(PutChunk { id: blob, index: 0, chunk: vec![0; 35].into() }),
+        Request::PutChunk(PutChunk { id: blob, index: 0, chunk: vec![0; 3 + 48 + 16].into() }),
         Request::PublishList(PublishList { list: list.bytes().into() }),
         Request::FetchLists(FetchLists { user: name("alice"), from: 0 }),
     ];
