@@ -5,7 +5,7 @@ use securechat_benches::engines::Network;
 use securechat_benches::sessions::Device;
 use securechat_benches::{BACKEND, links, noise, noise_bytes, olm, random, sessions, tls};
 use securechat_core::crypto::aead::Cipher;
-use securechat_core::file::{Chunks, FileOffer};
+use securechat_core::file::{Chunks, FileOffer, FileProof};
 use securechat_core::limits::{CHUNK_SIZE, Limits};
 use securechat_core::link::Purpose;
 use securechat_core::suite::{Policy, Suite};
@@ -92,10 +92,11 @@ fn main() {
         let message = alice.encrypt(&data[..200]).expect("it encrypts");
         bob.decrypt(&message).expect("it decrypts");
     });
-    let offer = FileOffer::new(Cipher::AesGcm, CHUNK_SIZE as u64, "", "", &Limits::default(), &mut *random(1));
+    let (size, limits, mut rng) = (CHUNK_SIZE as u64, Limits::default(), random(1));
+    let offer = FileOffer::new(Cipher::AesGcm, FileProof::Tags, size, "", "", &limits, &mut *rng);
     let (chunks, data) = (Chunks::new(&offer.expect("an offer")), noise_bytes(CHUNK_SIZE));
     allocations("chunk sealed and opened", || {
-        let (sealed, _) = chunks.seal(0, &data).expect("it seals");
+        let (sealed, _) = chunks.seal(0, &data, None, &mut *rng).expect("it seals");
         black_box(chunks.open(0, &sealed).expect("it opens"));
     });
 }

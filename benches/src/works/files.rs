@@ -1,10 +1,11 @@
 //! Sixteen MiB of a file, sealed in chunks and opened again.
 
+use self::FileProof::{Contents, Tags};
 use super::{Run, Work, target, timed};
 use crate::bare::OpenSsl;
 use crate::{noise_bytes, random};
 use securechat_core::crypto::aead::Cipher;
-use securechat_core::file::{Chunks, FileOffer};
+use securechat_core::file::{Chunks, FileOffer, FileProof};
 use securechat_core::limits::{CHUNK_SIZE, Limits};
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -15,7 +16,7 @@ const SIZE: usize = 16 << 20;
 pub(super) fn works() -> Vec<Work> {
     let mut works = Vec::new();
     for (cipher, name) in [(Cipher::AesGcm, "GCM"), (Cipher::AesCbcHmac, "CBC with HMAC")] {
-        let mut one = Work::new(format!("16 MiB in chunks, {name}"), SIZE, ours(cipher, 1));
+        let mut one = Work::new(format!("16 MiB in chunks, {name}"), SIZE, ours(cipher, Tags, 1));
         one = match cipher {
             Cipher::AesGcm => one.beside("age", target(1.0, 0.7), age()).beside(
                 "libsodium secretstream",
@@ -25,25 +26,28 @@ pub(super) fn works() -> Vec<Work> {
             Cipher::AesCbcHmac => one.beside("OpenSSL, in sequence", 1.0, openssl()),
         };
         works.push(one);
-        works.push(Work::new(format!("16 MiB in chunks, {name}, two threads"), SIZE, ours(cipher, 2)).beside(
+        works.push(Work::new(format!("16 MiB in chunks, {name}, two threads"), SIZE, ours(cipher, Tags, 2)).beside(
             "securechat, one thread",
             1.8,
-            ours(cipher, 1),
+            ours(cipher, Tags, 1),
         ));
+        let by_contents = Work::new(format!("16 MiB in chunks by contents, {name}"), SIZE, ours(cipher, Contents, 1));
+        works.push(by_contents.beside("securechat, by tags", None, ours(cipher, Tags, 1)));
     }
     works
 }
 
-fn ours(cipher: Cipher, threads: u64) -> Run {
-    let mut rng = random(6);
-    let offer = FileOffer::new(cipher, SIZE as u64, "file", "", &Limits::default(), &mut *rng).unwrap();
+fn ours(cipher: Cipher, proof: FileProof, threads: u64) -> Run {
+    let (limits, mut rng) = (Limits::default(), random(6));
+    let offer = FileOffer::new(cipher, proof, SIZE as u64, "file", "", &limits, &mut *rng).unwrap();
     let (chunks, data) = (Arc::new(Chunks::new(&offer)), Arc::new(noise_bytes(SIZE)));
     timed(move || {
         let part = |first: u64| {
+            let mut rng = random(first);
             for i in (first..chunks.count()).step_by(threads as usize) {
                 let (start, length) = chunks.range(i).unwrap();
                 let start = start as usize;
-                let (sealed, _) = chunks.seal(i, black_box(&data[start..start + length])).unwrap();
+                let (sealed, _) = chunks.seal(i, black_box(&data[start..start + length]), None, &mut *rng).unwrap();
                 black_box(chunks.open(i, &sealed).unwrap());
             }
         };
