@@ -2,6 +2,7 @@
 
 use crate::error::ServerError;
 use crate::files;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(crate) fn open(path: &Path) -> Result<Connection, ServerError> {
 fn configure(connection: &Connection) -> rusqlite::Result<u32> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(128);
+    // A statement keeps its plan. Otherwise one that looks for a range is planned anew whenever other values are bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     // Readers do not wait for the writer, and one sync makes a whole batch durable.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
