@@ -10,12 +10,14 @@
 use crate::error::ServerError;
 use crate::files;
 use securechat_core::wire::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 const SLOT: u64 = 65_536;
+/// Chunks that are kept in memory too, 2 MiB: who fetches a file while it comes asks for those put last.
+const RECENT: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Chunks {
@@ -26,6 +28,8 @@ pub(super) struct Chunks {
     dropped: Vec<i64>,
     /// Whether a file was made in this transaction.
     made: bool,
+    /// The chunks written last, by blob and index.
+    recent: VecDeque<(i64, u32, Bytes)>,
 }
 
 impl Chunks {
@@ -44,14 +48,15 @@ impl Chunks {
             Ok(())
         };
         sweep().map_err(|error: io::Error| ServerError::folder(&folder, &error))?;
-        Ok(Self { folder, written: BTreeMap::new(), dropped: Vec::new(), made: false })
+        Ok(Self { folder, written: BTreeMap::new(), dropped: Vec::new(), made: false, recent: VecDeque::new() })
     }
 
-    /// A new transaction; what one that failed left undone is forgotten.
-    pub(super) fn begin(&mut self) {
+    /// A transaction failed: what it left undone is forgotten.
+    pub(super) fn forget(&mut self) {
         self.written.clear();
         self.dropped.clear();
         self.made = false;
+        self.recent.clear();
     }
 
     pub(super) fn write(&mut self, number: i64, index: u32, chunk: &Bytes) -> io::Result<()> {
@@ -65,10 +70,17 @@ impl Chunks {
         let file = self.written.get_mut(&number).ok_or(ErrorKind::NotFound)?;
         file.seek(SeekFrom::Start(u64::from(index).saturating_mul(SLOT)))?;
         file.write_all(&length.to_be_bytes())?;
-        file.write_all(chunk)
+        file.write_all(chunk)?;
+        self.recent.truncate(RECENT - 1);
+        self.recent.push_front((number, index, chunk.clone()));
+        Ok(())
     }
 
     pub(super) fn read(&self, number: i64, index: u32) -> io::Result<Bytes> {
+        let kept = self.recent.iter().find(|(of, at, _)| (*of, *at) == (number, index));
+        if let Some((_, _, chunk)) = kept {
+            return Ok(chunk.clone());
+        }
         let mut file = File::open(self.path(number))?;
         file.seek(SeekFrom::Start(u64::from(index).saturating_mul(SLOT)))?;
         let mut length = [0; 4];
@@ -88,6 +100,7 @@ impl Chunks {
 
     /// Has the file of a blob removed once the transaction is durable.
     pub(super) fn drop(&mut self, number: i64) {
+        self.recent.retain(|(of, _, _)| *of != number);
         self.dropped.push(number);
     }
 

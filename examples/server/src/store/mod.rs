@@ -69,6 +69,7 @@ impl SqliteStore {
             }
             Err(error) => {
                 self.recipients.clear();
+                self.chunks.forget();
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!(%error, "the store does not work; users are told to try again later");
                 }
@@ -78,7 +79,6 @@ impl SqliteStore {
     }
 
     fn transaction(&mut self, jobs: &[StoreJob]) -> Result<Vec<StoreResult>, Stop> {
-        self.chunks.begin();
         let sql = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut work =
             Work { sql, chunks: &mut self.chunks, recipients: &mut self.recipients, unlisted: Vec::new(), expired: 0 };

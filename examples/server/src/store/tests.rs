@@ -399,6 +399,34 @@ fn runs_of_chunks_grow_together() {
     assert!(matches!(&results[..], [StoreResult::Missing(Some(page))] if page.ranges.is_empty()));
 }
 
+/// Those put last lie in memory too. What is read does not depend on that, nor does another blob of the same number.
+#[test]
+fn chunks_are_read_from_memory_and_from_the_disk_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let owner = UserName::new("alice").unwrap();
+    let (room, room_bytes) = (9, 1 << 40);
+    for blob in [1, 2] {
+        let id = BlobId([blob; 16]);
+        store.run(&[StoreJob::CreateBlob { id, owner: owner.clone(), size: 9, chunks: 50, room, room_bytes, now: 1 }]);
+        let chunk = |index: u32| Bytes::from(vec![blob ^ index as u8; 5_000]);
+        let put = |index| StoreJob::PutChunk { id, owner: owner.clone(), index, chunk: chunk(index) };
+        store.run(&(0..45).map(put).collect::<Vec<_>>());
+        for _ in 0..2 {
+            let results = store.run(&(0..50).map(|index| StoreJob::Chunk { id, index }).collect::<Vec<_>>());
+            for (index, result) in (0..).zip(results) {
+                let StoreResult::Chunk(state) = result else { panic!("{result:?}") };
+                assert!(match state {
+                    ChunkState::There(found) => index < 45 && found == chunk(index),
+                    other => index >= 45 && matches!(other, ChunkState::NotYet),
+                });
+            }
+            store = open(folder.path());
+        }
+        store.run(&[StoreJob::DeleteBlob { id, owner: owner.clone() }]);
+    }
+}
+
 #[test]
 #[cfg(unix)]
 fn the_database_is_private() {
