@@ -8,41 +8,36 @@ use securechat_core::relay::{ConnId, Output, RelayEvent};
 use securechat_core::wire::CloseCode;
 use zeroize::Zeroizing;
 
-/// Bytes read from a socket at once.
-pub(super) const READ_SIZE: usize = 64 * 1024;
-/// Reads from one socket before the next one has its turn.
-const READS_PER_TURN: usize = 4;
+/// Bytes read from a socket before the next one has its turn.
+pub(super) const READ_SIZE: usize = 256 * 1024;
 /// Bytes that a link may have ready before they are written.
 pub(super) const WRITE_SIZE: usize = 64 * 1024;
+/// From how many bytes on a record is sealed where it is written from, and written at once.
+const LARGE: usize = 16 * 1024;
 
 impl Net {
     /// Reads what a client sent and hands it on.
     pub(super) fn take_input(&mut self, slot: usize, now: u64) {
-        for _ in 0..READS_PER_TURN {
-            let Some(connection) = self.connections.get_mut(slot) else { return };
-            if connection.is_live() && !self.relay.has_room() {
-                connection.held_back = true;
-                return self.held_back.push(slot);
-            }
-            let count = match connection.read(&mut self.input) {
-                Input::Nothing => return,
-                Input::End => return self.end(slot, now),
-                Input::Bytes(count) => count,
-            };
-            let bytes = self.input.get(..count).unwrap_or_default();
-            self.counters.bytes_in.add(count);
-            if let Some(tap) = &self.tap {
-                tap.show(connection.client, Direction::In, bytes);
-            }
-            if connection.is_live() {
-                let result = connection.link.handle_input(bytes, now);
-                self.take_link_events(slot, now);
-                if let Err(error) = result {
-                    return self.fail(slot, error, now);
-                }
-            }
-            if count < READ_SIZE {
-                return;
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        if connection.is_live() && !self.relay.has_room() {
+            connection.held_back = true;
+            return self.held_back.push(slot);
+        }
+        let count = match connection.read(&mut self.input) {
+            Input::Nothing => return,
+            Input::End => return self.end(slot, now),
+            Input::Bytes(count) => count,
+        };
+        let bytes = self.input.get(..count).unwrap_or_default();
+        self.counters.bytes_in.add(count);
+        if let Some(tap) = &self.tap {
+            tap.show(connection.client, Direction::In, bytes);
+        }
+        if connection.is_live() {
+            let result = connection.link.handle_input(bytes, now);
+            self.take_link_events(slot, now);
+            if let Err(error) = result {
+                self.fail(slot, error, now);
             }
         }
     }
@@ -102,6 +97,13 @@ impl Net {
         let Some(slot) = self.slot_of.get(&conn).copied() else { return };
         let Some(connection) = self.connections.get_mut(slot) else { return };
         match output {
+            Output::Data(data) if data.len() >= LARGE => {
+                self.output.clear();
+                match connection.link.send_into(&data, &mut self.output) {
+                    Ok(()) => self.write_output(slot, now),
+                    Err(error) => self.fail(slot, error, now),
+                }
+            }
             Output::Data(data) => {
                 if let Err(error) = connection.link.send(&data) {
                     return self.fail(slot, error, now);
@@ -138,9 +140,15 @@ impl Net {
     pub(super) fn flush(&mut self, slot: usize, now: u64) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         connection.touched = false;
-        connection.ready = 0;
         self.output.clear();
         while connection.link.poll_transmit(&mut self.output) {}
+        self.write_output(slot, now);
+    }
+
+    /// Writes all that a client's link had ready.
+    fn write_output(&mut self, slot: usize, now: u64) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        connection.ready = 0;
         if let Some(tap) = self.tap.as_ref().filter(|_| !self.output.is_empty()) {
             tap.show(connection.client, Direction::Out, &self.output);
         }
