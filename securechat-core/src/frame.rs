@@ -60,11 +60,12 @@ impl Deframer {
         Ok(Some(core::mem::take(&mut self.content)))
     }
 
-    /// Makes room for `more` bytes, in steps that double and never above `length`: linear work, bounded memory.
+    /// Makes room for `more` bytes, in steps that double and never above `length`: linear work, bounded memory. Of a frame
+    /// whose greater part comes at once the rest finds its room made.
     fn grow(&mut self, more: usize, length: usize) {
         let wanted = self.content.len() + more;
         if wanted > self.content.capacity() {
-            let capacity = wanted.max(2 * self.content.capacity()).max(FIRST_STEP).min(length);
+            let capacity = wanted.max(2 * self.content.capacity()).max(2 * more).max(FIRST_STEP).min(length);
             self.content.reserve_exact(capacity.saturating_sub(self.content.len()));
         }
     }
@@ -189,6 +190,10 @@ mod tests {
             assert!(capacity <= (2 * (count - 1)).max(FIRST_STEP) && capacity <= 65_535);
         }
         assert!(growths < 10, "the work is linear");
+        let mut halves = Deframer::new();
+        halves.raise_limit();
+        assert_eq!(halves.next_frame(&mut &[&60_000_u32.to_be_bytes()[..], &[0; 30_000]].concat()[..]), Ok(None));
+        assert_eq!(halves.content.capacity(), 60_000, "twice what came, and no more than there is");
         assert_eq!(deframer.next_frame(&mut &[0][..]).unwrap().map(|frame| frame.len()), Some(65_535));
         assert_eq!(deframer.content.capacity(), 0, "nothing is held between frames");
     }
