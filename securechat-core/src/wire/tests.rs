@@ -274,3 +274,16 @@ fn messages_are_as_the_tables_say() {
     let refusal = Refusal::after(RefusalCode::RateLimited, 300).encode(8).unwrap();
     assert_eq!(vectors["refusal"]["bytes"].as_str(), Some(hex(&refusal).as_str()));
 }
+
+#[test]
+fn bytes_are_the_same_however_they_are_kept() {
+    for size in [0, 1, 4_095, 4_096, 61_504] {
+        let vector = vec![3; size];
+        let place = vector.as_ptr();
+        let bytes = Bytes::from(vector.clone());
+        assert_eq!(bytes, Bytes::from(vector.as_slice()));
+        assert_ne!(bytes, Bytes::from([&vector[..], &[3]].concat()));
+        assert_eq!(codec::encode(&bytes), codec::encode(&vector));
+        assert_eq!(Bytes::from(vector).as_ptr() == place, size >= 4_096, "a long vector is not moved");
+    }
+}

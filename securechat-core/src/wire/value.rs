@@ -10,38 +10,60 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// A run of bytes that this layer does not look into. Cheap to clone. Encoded as its length and the bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bytes(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Bytes(Shared);
+
+#[derive(Clone)]
+enum Shared {
+    /// In one piece with its count.
+    Short(Arc<[u8]>),
+    /// In the vector that it came in, which is not moved.
+    Long(Arc<Vec<u8>>),
+}
+
+/// From how many bytes on a vector stays where it is.
+const LONG: usize = 4_096;
 
 impl Deref for Bytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Shared::Short(bytes) => bytes,
+            Shared::Long(bytes) => bytes,
+        }
     }
 }
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
+        Self(if bytes.len() < LONG { Shared::Short(bytes.into()) } else { Shared::Long(Arc::new(bytes)) })
     }
 }
 
 impl From<&[u8]> for Bytes {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        Self(Shared::Short(bytes.into()))
     }
 }
 
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Bytes {}
+
 impl fmt::Debug for Bytes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} bytes", self.0.len())
+        write!(formatter, "{} bytes", self.len())
     }
 }
 
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
+        serializer.serialize_bytes(self)
     }
 }
 
