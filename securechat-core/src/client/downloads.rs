@@ -43,9 +43,40 @@ struct Offered {
 struct Download {
     opener: FileOpener,
     size: u64,
+    /// Chunks that were asked for.
     asked: BTreeSet<u64>,
+    /// Chunks to be asked for again.
+    again: BTreeSet<u64>,
+    next: u64,
     rest: u64,
     tries: u32,
+}
+
+impl Download {
+    fn new(opener: FileOpener, size: u64) -> Self {
+        Self { opener, size, asked: BTreeSet::new(), again: BTreeSet::new(), next: 0, rest: 0, tries: 0 }
+    }
+
+    /// The next chunk to ask for, within the window.
+    fn next_chunk(&mut self) -> Option<u64> {
+        if self.asked.len() >= WINDOW {
+            return None;
+        }
+        let chunk = self.again.pop_first().unwrap_or(self.next);
+        if chunk >= self.opener.count() {
+            return None;
+        }
+        self.next = self.next.max(chunk.saturating_add(1));
+        self.asked.insert(chunk);
+        Some(chunk)
+    }
+
+    /// A chunk was not given.
+    fn ask_again(&mut self, chunk: u64) {
+        if self.asked.remove(&chunk) {
+            self.again.insert(chunk);
+        }
+    }
 }
 
 impl Downloads {
@@ -88,9 +119,7 @@ impl Client {
         }
         if !self.downloads.active.contains_key(file) {
             let opener = FileOpener::new(&offered.offer, &self.config.limits)?;
-            let size = offered.offer.size;
-            let download = Download { opener, size, asked: BTreeSet::new(), rest: 0, tries: 0 };
-            self.downloads.active.insert(*file, download);
+            self.downloads.active.insert(*file, Download::new(opener, offered.offer.size));
         }
         self.settle();
         Ok(())
@@ -134,13 +163,9 @@ impl Client {
             if self.now < download.rest {
                 continue;
             }
-            let room = WINDOW.saturating_sub(download.asked.len());
-            let missing = download.opener.missing().flatten().filter(|chunk| !download.asked.contains(chunk));
-            for chunk in missing.take(room).collect::<Vec<_>>() {
-                let Ok(index) = u32::try_from(chunk) else { continue };
-                if let Some(download) = self.downloads.active.get_mut(&file) {
-                    download.asked.insert(chunk);
-                }
+            // A file has at most 2^31 chunks.
+            let next = core::iter::from_fn(|| download.next_chunk()).filter_map(|chunk| u32::try_from(chunk).ok());
+            for index in next.collect::<Vec<_>>() {
                 let get = wire::GetChunk { id: BlobId(file), index };
                 self.ask(link, Request::GetChunk(get), Asked::GetChunk(file, index));
             }
@@ -153,11 +178,11 @@ impl Client {
         download.asked.remove(&chunk);
         download.tries = 0;
         match download.opener.open_chunk(chunk, sealed) {
-            Ok(bytes) => {
+            Ok(mut bytes) => {
                 let (offset, _) = download.opener.chunk_range(chunk).unwrap_or_default();
                 let (total, length) = (download.size, download.opener.chunk_range(0).map_or(0, |(_, length)| length));
                 let done = download.opener.manifest().present().saturating_mul(length as u64).min(total);
-                self.tell(Event::FileChunk { file: *file, offset, data: bytes.to_vec() });
+                self.tell(Event::FileChunk { file: *file, offset, data: core::mem::take(&mut *bytes) });
                 self.tell(Event::FileProgress { file: *file, done, total });
                 self.finish_download(file);
             }
@@ -183,7 +208,7 @@ impl Client {
     /// A chunk is not there yet, or never will be.
     pub(super) fn chunk_refused(&mut self, file: &FileId, index: u32, refusal: Refusal) {
         let Some(download) = self.downloads.active.get_mut(file) else { return };
-        download.asked.remove(&index.into());
+        download.ask_again(index.into());
         let wait = u64::from(refusal.retry_after).saturating_mul(1_000).max(RETRY_AFTER);
         match refusal.code {
             RefusalCode::NotYet => {}
@@ -197,7 +222,7 @@ impl Client {
     /// The connection ended before the answer: the chunk is asked for on the next one.
     pub(super) fn chunk_unanswered(&mut self, file: &FileId, index: u32) {
         if let Some(download) = self.downloads.active.get_mut(file) {
-            download.asked.remove(&index.into());
+            download.ask_again(index.into());
         }
     }
 
