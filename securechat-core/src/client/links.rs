@@ -118,6 +118,16 @@ impl Connection {
         }
         Ok(())
     }
+
+    /// What was asked under that id. A link on which nothing is asked any more keeps no room for it.
+    fn answered(&mut self, id: u32) -> Option<Asked> {
+        let asked = self.open.remove(&id);
+        if self.open.is_empty() && self.waiting.is_empty() {
+            self.open = BTreeMap::new();
+            self.waiting = VecDeque::new();
+        }
+        asked
+    }
 }
 
 impl Client {
@@ -416,7 +426,7 @@ impl Client {
     }
 
     fn answered(&mut self, link: LinkId, id: u32) -> Result<Asked, Error> {
-        let asked = self.links.get_mut(&link).and_then(|connection| connection.open.remove(&id));
+        let asked = self.links.get_mut(&link).and_then(|connection| connection.answered(id));
         Ok(asked.ok_or(PeerMisbehaved::UnexpectedReply)?)
     }
 

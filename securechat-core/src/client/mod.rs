@@ -227,7 +227,11 @@ impl Client {
 
     /// The next thing that happened. Taking it may ask for a further save.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let Queued { event, record } = self.events.pop_front()?;
+        let Some(Queued { event, record }) = self.events.pop_front() else {
+            // Asked in vain, an idle client keeps no room.
+            self.events = VecDeque::new();
+            return None;
+        };
         if let Some(number) = record {
             self.inbox.taken(number, &mut self.changes);
         }
