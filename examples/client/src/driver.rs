@@ -263,7 +263,7 @@ impl Driver {
         let Some(outgoing) = self.outgoing.get_mut(&file) else { return self.state.client.cancel_file(&file, now()) };
         let supplied = outgoing
             .read(offset, length)
-            .and_then(|bytes| Ok(self.state.client.supply_file(&file, chunk, &bytes, now())?));
+            .and_then(|bytes| Ok(self.state.client.supply_file(&file, chunk, bytes, now())?));
         if let Err(error) = supplied {
             self.give_up(file, error);
         }

@@ -20,6 +20,8 @@ pub(crate) struct Outgoing {
     pub(crate) name: String,
     /// Its size when it was offered.
     pub(crate) size: u64,
+    /// What was read last.
+    read: Vec<u8>,
 }
 
 impl Outgoing {
@@ -28,18 +30,36 @@ impl Outgoing {
         let about = fs::metadata(path).map_err(Error::at(path))?;
         let name = path.file_name().filter(|_| about.is_file()).ok_or_else(|| Error::NotAFile(path.to_owned()))?;
         let file = File::open(path).map_err(Error::at(path))?;
-        Ok(Self { file, path: path.to_owned(), name: name.to_string_lossy().into_owned(), size: about.len() })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            name: name.to_string_lossy().into_owned(),
+            size: about.len(),
+            read: Vec::new(),
+        })
     }
 
     /// `length` bytes from `offset`; fewer when the file has become shorter.
-    pub(crate) fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::with_capacity(length);
-        self.file
-            .seek(SeekFrom::Start(offset))
-            .and_then(|_| (&mut self.file).take(length as u64).read_to_end(&mut bytes))
-            .map_err(Error::at(&self.path))?;
-        Ok(bytes)
+    pub(crate) fn read(&mut self, offset: u64, length: usize) -> Result<&[u8], Error> {
+        self.read.resize(length, 0);
+        let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| read_full(&self.file, &mut self.read));
+        let count = read.map_err(Error::at(&self.path))?;
+        Ok(self.read.get(..count).unwrap_or_default())
     }
+}
+
+/// Fills `buffer`, or as much of it as there is; says how much.
+fn read_full(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// A file that is arriving, as `NAME.part` in its folder. Dropped before it is whole, the part is removed.
