@@ -600,7 +600,7 @@ class Session:
     def open_and_change(self, message: bytes, time: int) -> bytes:
         reader = Reader(message)
         at = MESSAGE.decode(reader)
-        header, place, digest = message[:72], (at.key, at.number), sha256(message)[:16]
+        header, place, digest = message[:72], (at.key, at.number), sha256(message)[:4]
         require(at.session == self.id, "a message is of another session")
         if place in self.opened:
             raise Refused("replay" if self.opened[place] == digest else "fork")

@@ -21,11 +21,15 @@ pub(super) struct Opened {
     changed: BTreeSet<u64>,
 }
 
+/// What S4 remembers of a message: the first bytes of its SHA-256.
+pub(super) type MessageHash = [u8; 4];
+
+/// 12 bytes, in memory and in records.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     /// The place, in [`short`].
-    place: u64,
-    hash: [u8; 16],
+    place: [u8; 8],
+    hash: MessageHash,
 }
 
 /// What is known of a message at a place.
@@ -44,14 +48,14 @@ const SLOTS: u64 = OPENED_REMEMBERED as u64 / SLOT + 1;
 
 impl Opened {
     /// Looks up the place of a message, and compares its hash.
-    pub(super) fn look_up(&self, place: &Place, hash: &[u8; 16]) -> Option<Seen> {
+    pub(super) fn look_up(&self, place: &Place, hash: &MessageHash) -> Option<Seen> {
         let place = short(place);
         let entry = self.entries.iter().rev().find(|entry| entry.place == place)?;
         Some(if entry.hash == *hash { Seen::Replay } else { Seen::Fork })
     }
 
     /// Remembers a message.
-    pub(super) fn push(&mut self, place: &Place, hash: [u8; 16]) {
+    pub(super) fn push(&mut self, place: &Place, hash: MessageHash) {
         if self.entries.len() == OPENED_REMEMBERED {
             self.entries.pop_front();
         }
@@ -96,9 +100,9 @@ impl Opened {
 
 /// A place in 8 bytes, as S4 has it. Two places of a chain differ, and those of two random ratchet keys are alike once in
 /// 2^64 times. A sender who makes such keys on purpose only forges a fork of its own message, which it can do anyhow.
-fn short(place: &Place) -> u64 {
+fn short(place: &Place) -> [u8; 8] {
     let key = place.key.as_bytes().first_chunk().copied().unwrap_or_default();
-    u64::from_be_bytes(key).wrapping_add(place.number.into())
+    u64::from_be_bytes(key).wrapping_add(place.number.into()).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -111,8 +115,8 @@ mod tests {
         Place { key: PublicKey::from_bytes([(number % 3) as u8; 32]), previous: 0, number }
     }
 
-    fn hash(number: u32) -> [u8; 16] {
-        [number as u8; 16]
+    fn hash(number: u32) -> MessageHash {
+        [number as u8; 4]
     }
 
     #[test]
@@ -138,13 +142,14 @@ mod tests {
             opened.push(&place(number), hash(number));
             let changed: Vec<_> = opened.take_changed().collect();
             assert_eq!(changed.len(), 1);
-            assert!(changed[0].1.len() <= 16 * 30 + 2);
+            assert!(changed[0].1.len() <= 16 * (12 + 2) + 1);
             store.extend(changed);
             let mut again: Opened = codec::decode(&codec::encode(&opened)).unwrap();
             again.restore(store.values().map(|record| record.as_slice())).unwrap();
             assert!(again.entries == opened.entries && again.count == opened.count);
             assert!(again.slots().eq(store.keys().copied()));
         }
+        assert!(opened.entries.capacity() * size_of::<Entry>() <= 256 * 12);
         assert_eq!(store.len(), 17);
     }
 }

@@ -1,7 +1,7 @@
 //! One session: its ratchet, what it remembers, and where it stands among the sessions with its device.
 
 use super::envelope::{HEADER, Header, Opening, SessionId, SessionMessage};
-use super::opened::{Opened, Seen};
+use super::opened::{MessageHash, Opened, Seen};
 use super::ratchet::Ratchet;
 use super::skipped::Skipped;
 use crate::codec::{self, Writer};
@@ -198,7 +198,7 @@ impl Session {
         Ok(content)
     }
 
-    fn note_opened(&mut self, message: &SessionMessage<'_>, hash: [u8; 16]) {
+    fn note_opened(&mut self, message: &SessionMessage<'_>, hash: MessageHash) {
         self.opened.push(&message.header.place, hash);
         self.preferred = true;
         self.opening_changed |= self.opening.take().is_some();
@@ -313,8 +313,7 @@ impl AssociatedData {
     }
 }
 
-/// What S4 remembers of a message: the first 16 bytes of its SHA-256.
-fn message_hash(message: &[u8]) -> [u8; 16] {
+fn message_hash(message: &[u8]) -> MessageHash {
     let hash = sha256(&[message]);
     hash.first_chunk().copied().unwrap_or_default()
 }
