@@ -277,6 +277,10 @@ impl Prekeys {
         for _ in 0..fresh {
             ids.push(self.add(kind, Prekey::generate(kind, Purpose::OneTime, now, rng))?);
         }
+        if fresh > 0 {
+            // A map that grows at its end leaves its nodes half empty; one that is made of a row has them full.
+            self.keys = core::mem::take(&mut self.keys).into_iter().collect();
+        }
         Ok(ids)
     }
 
