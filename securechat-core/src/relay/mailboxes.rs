@@ -14,17 +14,19 @@ const SEEN: usize = 1_024;
 /// [`StoreJob::Send`](super::StoreJob::Send), `Waiting` and `Acknowledge` from it.
 #[derive(Debug, Default)]
 pub struct Mailboxes {
-    of: HashMap<Identity, Mailbox>,
-    last_number: u64,
+    pub(super) of: HashMap<Identity, Mailbox>,
+    pub(super) last_number: u64,
+    /// What was stored, dropped or forgotten, and for whom, where a store of records asks for it.
+    pub(super) noted: Option<Vec<(Identity, EnvelopeRef)>>,
 }
 
 #[derive(Debug, Default)]
-struct Mailbox {
+pub(super) struct Mailbox {
     /// By their numbers, which rise.
-    envelopes: VecDeque<WaitingEnvelope>,
-    bytes: u64,
+    pub(super) envelopes: VecDeque<WaitingEnvelope>,
+    pub(super) bytes: u64,
     /// The number and the time of every envelope that was stored.
-    seen: HashMap<EnvelopeRef, (u64, u64)>,
+    pub(super) seen: HashMap<EnvelopeRef, (u64, u64)>,
 }
 
 impl Mailboxes {
@@ -59,7 +61,8 @@ impl Mailboxes {
         };
         mailbox.bytes = bytes;
         mailbox.envelopes.push_back(waiting);
-        mailbox.remember(name, number, now);
+        let forgotten = mailbox.remember(name, number, now);
+        note(&mut self.noted, item.recipient, forgotten.into_iter().chain([name]));
         StoreOutcome::Stored(number)
     }
 
@@ -87,8 +90,9 @@ impl Mailboxes {
         for name in envelopes {
             let number = mailbox.seen.get(name).map(|(number, _)| *number);
             let place = number.and_then(|number| mailbox.place(number));
-            let waited = place.and_then(|place| mailbox.envelopes.remove(place));
-            mailbox.bytes -= waited.map_or(0, |waited| waited.envelope.len() as u64);
+            let Some(waited) = place.and_then(|place| mailbox.envelopes.remove(place)) else { continue };
+            mailbox.bytes -= waited.envelope.len() as u64;
+            note(&mut self.noted, *recipient, [*name]);
         }
         if mailbox.envelopes.is_empty() {
             // An emptied queue keeps its room; nobody may come for long.
@@ -99,6 +103,7 @@ impl Mailboxes {
     /// Drops what waits for a device that is not listed any more.
     pub fn empty(&mut self, device: &Identity) {
         if let Some(mailbox) = self.of.get_mut(device) {
+            note(&mut self.noted, *device, mailbox.envelopes.iter().map(WaitingEnvelope::name));
             mailbox.envelopes = VecDeque::new();
             mailbox.bytes = 0;
         }
@@ -106,30 +111,46 @@ impl Mailboxes {
 
     /// Forgets what was stored before this time.
     pub fn expire(&mut self, before: u64) {
-        for mailbox in self.of.values_mut() {
+        for (recipient, mailbox) in &mut self.of {
             mailbox.envelopes.retain(|waiting| waiting.sent_at >= before);
             mailbox.bytes = mailbox.envelopes.iter().map(|waiting| waiting.envelope.len() as u64).sum();
-            mailbox.seen.retain(|_, (_, at)| *at >= before);
+            let forgotten = mailbox.seen.extract_if(|_, (_, at)| *at < before);
+            note(&mut self.noted, *recipient, forgotten.map(|(name, _)| name));
         }
         self.of.retain(|_, mailbox| !mailbox.seen.is_empty());
     }
 }
 
+/// Notes envelopes, where that is asked for.
+fn note(
+    noted: &mut Option<Vec<(Identity, EnvelopeRef)>>,
+    recipient: Identity,
+    names: impl IntoIterator<Item = EnvelopeRef>,
+) {
+    for name in names {
+        noted.iter_mut().for_each(|noted| noted.push((recipient, name)));
+    }
+}
+
 impl Mailbox {
-    fn place(&self, number: u64) -> Option<usize> {
+    pub(super) fn place(&self, number: u64) -> Option<usize> {
         self.envelopes.binary_search_by_key(&number, |waiting| waiting.number).ok()
     }
 
-    fn remember(&mut self, name: EnvelopeRef, number: u64, now: u64) {
+    /// Remembers an id, and gives those that it forgets instead.
+    fn remember(&mut self, name: EnvelopeRef, number: u64, now: u64) -> Vec<EnvelopeRef> {
+        let mut forgotten = Vec::new();
         if self.seen.len() >= 2 * SEEN + self.envelopes.len() {
             let mut numbers: Vec<u64> = self.seen.values().map(|(number, _)| *number).collect();
             let oldest = numbers.len().saturating_sub(SEEN);
             let (_, &mut least, _) = numbers.select_nth_unstable(oldest);
             let mut seen = core::mem::take(&mut self.seen);
-            seen.retain(|_, (number, _)| *number >= least || self.place(*number).is_some());
+            let old = seen.extract_if(|_, (number, _)| *number < least && self.place(*number).is_none());
+            forgotten = old.map(|(name, _)| name).collect();
             self.seen = seen;
         }
         self.seen.insert(name, (number, now));
+        forgotten
     }
 }
 

@@ -493,6 +493,12 @@ pub struct WaitingEnvelope {
     pub envelope: Bytes,
 }
 
+impl WaitingEnvelope {
+    pub(super) fn name(&self) -> EnvelopeRef {
+        EnvelopeRef { sender: self.sender, id: self.id }
+    }
+}
+
 /// What is known of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobState {
