@@ -112,6 +112,10 @@ compile_error!(
     "securechat_fuzz_stub takes all cryptography out: it is for fuzzing builds, which set cfg(fuzzing), only"
 );
 
+// What its own tests share with others names this crate as those do.
+#[cfg(test)]
+extern crate self as securechat_core;
+
 pub mod client;
 pub mod codec;
 pub mod content;

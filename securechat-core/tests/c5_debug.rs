@@ -20,8 +20,8 @@ use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
 use securechat_core::noise::{Handshake, Keys, Pattern, Role, StaticKey};
 use securechat_core::record::{Changes, Records};
 use securechat_core::relay::{
-    Account, Job, JobResult, Mailboxes, MemoryStore, NewAccount, Output, PasswordHash, Relay, RelayConfig, StoreJob,
-    StoreResult, StoredList,
+    Account, Job, JobResult, Mailboxes, MemoryStore, NewAccount, Output, PasswordHash, RecordStore, Relay, RelayConfig,
+    StoreJob, StoreResult, StoredList,
 };
 use securechat_core::session::{SenderCheck, Sessions};
 use securechat_core::suite::{KeyExchange, Policy};
@@ -318,6 +318,11 @@ fn relays(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
     securechat_core::relay::Store::run(&mut store, &jobs);
     show("relay::MemoryStore", &store);
     show("relay::Mailboxes", &Mailboxes::default());
+    let mut records = RecordStore::new();
+    records.run(&StoreJob::ImportAccount { user: user(), password: hash() });
+    show("relay::Ran", &jobs.iter().map(|job| records.run(job)).collect::<Vec<_>>());
+    show("relay::RecordStore", &records);
+    show("relay::RecordValue", &records.take_changes());
     let config = || RelayConfig {
         identity: Identity::from_bytes([2; 32]),
         server_password: Some(hash()),

@@ -3,6 +3,7 @@
 use super::store::{StoreJob, StoreResult};
 use crate::wire::Password;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// Which job a result belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,7 +74,7 @@ pub enum JobResult {
 }
 
 /// A password hash: a PHC string or a bcrypt hash. Never printed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {

@@ -9,44 +9,51 @@ use super::store::{
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
 use crate::wire::{BlobId, Bytes, ChunkRange, PrekeyStock};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A [`Store`] over ordered maps. What it keeps ends with the process.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    users: BTreeMap<UserName, User>,
-    devices: BTreeMap<Identity, Device>,
-    mailboxes: Mailboxes,
-    blobs: BTreeMap<BlobId, Blob>,
+    pub(super) users: BTreeMap<UserName, User>,
+    pub(super) devices: BTreeMap<Identity, Device>,
+    pub(super) mailboxes: Mailboxes,
+    pub(super) blobs: BTreeMap<BlobId, Blob>,
 }
 
-#[derive(Debug)]
-struct User {
+// What is skipped has records of its own in a store of records.
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct User {
     password: PasswordHash,
     code: Option<(Secret<20>, u64)>,
     /// The current chain: the list of epoch n at place n.
-    lists: Vec<StoredList>,
-    proposal: Option<Bytes>,
+    #[serde(skip)]
+    pub(super) lists: Vec<StoredList>,
+    #[serde(skip)]
+    pub(super) proposal: Option<Bytes>,
 }
 
-#[derive(Debug)]
-struct Device {
-    user: UserName,
-    listed: bool,
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Device {
+    pub(super) user: UserName,
+    pub(super) listed: bool,
     /// When it was first seen or last left a list.
-    since: u64,
+    pub(super) since: u64,
     bundle: Option<(u64, Bytes)>,
     /// (kind, id) → prekey and when it came.
-    prekeys: BTreeMap<(u8, u32), (Bytes, u64)>,
-    highest: BTreeMap<u8, u32>,
+    #[serde(skip)]
+    pub(super) prekeys: BTreeMap<(u8, u32), (Bytes, u64)>,
+    pub(super) highest: BTreeMap<u8, u32>,
 }
 
-#[derive(Debug)]
-struct Blob {
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Blob {
     state: BlobState,
     count: u32,
-    created: u64,
-    chunks: BTreeMap<u32, Bytes>,
+    pub(super) created: u64,
+    #[serde(skip)]
+    pub(super) chunks: BTreeMap<u32, Bytes>,
 }
 
 impl Store for MemoryStore {
@@ -63,7 +70,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn run_one(&mut self, job: &StoreJob) -> Answer {
+    pub(super) fn run_one(&mut self, job: &StoreJob) -> Answer {
         Ok(match job {
             StoreJob::Account { user } => StoreResult::Account(self.users.get(user).map(User::account)),
             StoreJob::CreateAccount(account) => return self.create_account(account),

@@ -15,6 +15,9 @@
 //! **Durability.** An answer leaves only when the jobs behind it are complete. Store jobs take effect and are completed
 //! in the order in which they were polled; from that follows the order of envelopes between two devices.
 //!
+//! **Storage.** A host implements [`Store`] over a database, or commits the records of a [`RecordStore`] to any key-value
+//! storage.
+//!
 //! **Backpressure, outwards.** What the host took with [`Relay::poll_output`] is the host's. When too much of it stands
 //! unwritten before a slow reader, the host calls [`Relay::pause_output`]; from then on it is given nothing for that
 //! connection but its `Close`, and what waits is counted here. [`Relay::resume_output`] ends that. Envelopes from
@@ -40,6 +43,7 @@ mod mailboxes;
 mod memory;
 mod output;
 mod presence;
+mod records;
 mod store;
 
 pub use connection::{ConnId, Output};
@@ -48,6 +52,7 @@ pub use job::{Job, JobId, JobResult, PasswordHash};
 pub use limiter::Address;
 pub use mailboxes::Mailboxes;
 pub use memory::MemoryStore;
+pub use records::{Ran, RecordStore, RecordValue};
 pub use store::{
     Account, BlobState, Chain, ChunkState, DeviceState, MissingPage, NewAccount, SentItem, Store, StoreJob,
     StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice, TakenKeys, Waiting,

@@ -8,6 +8,7 @@ use super::job::PasswordHash;
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
 use crate::wire::{BlobId, Bytes, ChunkRange, EnvelopeId, EnvelopeRef, PrekeyStock};
+use serde::{Deserialize, Serialize};
 
 /// Keeps what a relay must not forget.
 pub trait Store {
@@ -302,7 +303,7 @@ pub struct NewAccount {
 }
 
 /// A signed device list as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredList {
     /// Its epoch.
     pub epoch: u64,
@@ -500,7 +501,7 @@ impl WaitingEnvelope {
 }
 
 /// What is known of a blob.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlobState {
     /// Who created it.
     pub owner: UserName,

@@ -55,6 +55,12 @@ impl PartialEq for Bytes {
 
 impl Eq for Bytes {}
 
+impl Default for Bytes {
+    fn default() -> Self {
+        Self::from(&[][..])
+    }
+}
+
 impl fmt::Debug for Bytes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} bytes", self.len())
