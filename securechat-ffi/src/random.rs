@@ -1,0 +1,30 @@
+//! Where handles take their randomness from: the operating system, directly. Nothing of it is kept in the process, so
+//! a process that forks gives nothing twice.
+
+use crate::boundary::{Failure, Result};
+use crate::status::securechat_status::SECURECHAT_ERR_RANDOMNESS;
+use securechat_core::crypto::Random;
+
+/// Randomness for a new handle. Fails with `ERR_RANDOMNESS` when the system gives none; a system that stops giving later
+/// is a panic at the boundary, since there is no going on without.
+#[cfg(not(securechat_seeded))]
+pub(crate) fn random() -> Result<Random> {
+    use rand::TryRng;
+    use rand::rngs::SysRng;
+    SysRng.try_next_u32().map_err(|error| Failure::new(SECURECHAT_ERR_RANDOMNESS, error))?;
+    Ok(Box::new(rand::rand_core::UnwrapErr(SysRng)))
+}
+
+/// In builds for tests: randomness that repeats, other for each handle.
+#[cfg(securechat_seeded)]
+pub(crate) fn random() -> Result<Random> {
+    use securechat_core::crypto::secret::Secret;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut seed = Secret::zero();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    seed.as_mut_bytes().iter_mut().zip(number).for_each(|(byte, number)| *byte = number);
+    let _: Option<Failure> = Some(SECURECHAT_ERR_RANDOMNESS.into());
+    Ok(securechat_core::crypto::from_seed(&seed))
+}
