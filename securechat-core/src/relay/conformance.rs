@@ -352,6 +352,7 @@ fn blobs(store: &mut dyn Store) -> Checked {
     answer!(store, state, StoreResult::Blob(Some(blob)) if blob.size == 60 && blob.owner.as_str() == "alice");
     answer!(store, put(9, "alice", 0, b"x")?, StoreResult::Refused(StoreRefusal::NotFound));
     answer!(store, put(1, "bob", 0, b"x")?, StoreResult::Refused(StoreRefusal::NotOwner));
+    answer!(store, put(1, "alice", 6, b"x")?, StoreResult::Refused(StoreRefusal::NotFound));
     answer!(store, chunk(1, 2), StoreResult::Chunk(ChunkState::NotYet));
     for (index, bytes) in [(2, b"two"), (2, b"new"), (4, b"fou")] {
         answer!(store, put(1, "alice", index, bytes)?, StoreResult::Done);

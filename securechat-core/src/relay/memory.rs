@@ -50,7 +50,7 @@ pub(super) struct Device {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Blob {
     state: BlobState,
-    count: u32,
+    pub(super) count: u32,
     pub(super) created: u64,
     #[serde(skip)]
     pub(super) chunks: BTreeMap<u32, Bytes>,
@@ -136,7 +136,9 @@ impl MemoryStore {
             }
             StoreJob::Blob { id } => StoreResult::Blob(self.blobs.get(id).map(|blob| blob.state.clone())),
             StoreJob::PutChunk { id, owner, index, chunk } => {
-                self.owned(id, owner)?.chunks.entry(*index).or_insert_with(|| chunk.clone());
+                let blob = self.owned(id, owner)?;
+                require(*index < blob.count, StoreRefusal::NotFound)?;
+                blob.chunks.entry(*index).or_insert_with(|| chunk.clone());
                 StoreResult::Done
             }
             StoreJob::MissingChunks { id, from, count } => {

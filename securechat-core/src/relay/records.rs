@@ -219,7 +219,10 @@ impl MemoryStore {
             }
             Key::Mail(recipient, name) => self.mailboxes.restore(recipient, name, decode(value).ok()?),
             Key::Blob(id) => _ = self.blobs.insert(id, decode(value).ok()?),
-            Key::Chunk(id, index) => _ = self.blobs.get_mut(&id)?.chunks.insert(index, Bytes::default()),
+            Key::Chunk(id, index) => {
+                let blob = self.blobs.get_mut(&id).filter(|blob| index < blob.count)?;
+                blob.chunks.insert(index, Bytes::default());
+            }
         }
         Some(())
     }

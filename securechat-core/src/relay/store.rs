@@ -216,13 +216,14 @@ pub enum StoreJob {
         /// Which.
         id: BlobId,
     },
-    /// A chunk; one that is there already stays. Answer: `Done`, or refused as `NotFound` or `NotOwner`.
+    /// A chunk; one that is there already stays. Answer: `Done`, or refused as `NotOwner`, or as `NotFound` when there is no such
+    /// blob or it has no such chunk: another one may have come under its id since the relay looked at it.
     PutChunk {
         /// Of which blob.
         id: BlobId,
         /// Who puts it.
         owner: UserName,
-        /// Its place, below the number of chunks.
+        /// Its place.
         index: u32,
         /// Its bytes.
         chunk: Bytes,

@@ -68,6 +68,9 @@ pub(super) fn put_chunk(
     chunk: &Bytes,
 ) -> Answer {
     let blob = find_owned(sql, id, owner)?;
+    if index >= blob.chunks {
+        return Ok(StoreResult::Refused(StoreRefusal::NotFound));
+    }
     if !is_there(sql, blob.number, index)? {
         chunks.write(blob.number, index, chunk)?;
         add_to_runs(sql, blob.number, index)?;
