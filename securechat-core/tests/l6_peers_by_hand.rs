@@ -72,6 +72,55 @@ fn l6_a_chunk_asked_for_a_thousand_times_is_not_sealed_as_often() {
     assert!(peer.refusals.iter().all(|(_, refusal)| refusal.code == RefusalCode::NotYet));
 }
 
+/// Who gets chunks from the sender itself while they go to the relay does not make them count twice there.
+#[test]
+fn l6_a_peer_who_asks_during_an_upload_does_not_hold_it_up() {
+    let mut net = Net::new(307, &policy());
+    let alice = net.register("alice", &policy());
+    let mut mallory = Mallory::new(307, "mallory", &policy());
+    mallory.enroll(&mut net);
+    // She is known, and not on a link of her own: the file goes to the relay, chunk by chunk as alice's host gives them.
+    mallory.open_to(&mut net, "alice");
+    net.hosts[alice].client.look_up(&name("mallory"), net.now).unwrap();
+    net.drain(alice);
+    net.run();
+    let contents = vec![7; 61_440 * 40];
+    let (file, _) =
+        net.hosts[alice].client.send_file(&name("mallory"), "a", contents.len() as u64, "", net.now).unwrap();
+    net.drain(alice);
+    net.run();
+    let need = |net: &Net, place: usize| {
+        let mut needs = net.hosts[alice].events.iter().filter(|event| matches!(event, Event::FileNeed { .. }));
+        needs.nth(place).cloned()
+    };
+    assert!(need(&net, 0).is_some() && need(&net, 39).is_none(), "the upload is under way");
+    let mut peer = PeerByHand::dial(&mut net, alice, &mallory, &policy());
+    peer.show_lists(&mut net, &mallory);
+    let ask = |net: &mut Net, peer: &mut PeerByHand, index| {
+        peer.ask(net, &Request::GetChunk(GetChunk { id: BlobId(file), index }));
+    };
+    // One that is under way to the relay, and one whose turn it is not yet.
+    ask(&mut net, &mut peer, 3);
+    ask(&mut net, &mut peer, 39);
+    let mut told = 0;
+    while let Some(Event::FileNeed { chunk, offset, length, .. }) = need(&net, told) {
+        told += 1;
+        let bytes = &contents[offset as usize..][..length];
+        if net.hosts[alice].client.supply_file(&file, chunk, bytes, net.now).is_err() {
+            break; // what the peer asked for last, when all was at the relay
+        }
+        net.drain(alice);
+        net.run();
+        peer.pump(&mut net);
+        // One that the relay has already.
+        if told % 10 == 0 {
+            ask(&mut net, &mut peer, 0);
+        }
+    }
+    assert!(peer.answers.len() >= 3, "the peer was answered");
+    assert!(net.saw(alice, |event| matches!(event, Event::FileSent { .. })), "and the file is at the relay");
+}
+
 #[test]
 fn l6_what_only_a_relay_may_be_asked_is_refused() {
     let (mut net, alice, _, mallory, mut peer) = setting(303);

@@ -25,8 +25,10 @@ pub(super) struct Upload {
     size: u64,
     sealer: FileSealer,
     way: Way,
-    /// Chunks that the host was asked for.
+    /// Chunks that the host was asked for, for the blob or for peers.
     needed: BTreeSet<u64>,
+    /// Those of them that are for the blob, into which each chunk is put once.
+    to_put: BTreeSet<u64>,
     /// Chunks that are on their way.
     in_flight: BTreeSet<u64>,
     /// Chunks to be asked for again.
@@ -57,7 +59,7 @@ enum Blob {
 impl Upload {
     /// The next chunk to ask the host for, within the window.
     fn next_chunk(&mut self) -> Option<u64> {
-        if self.needed.len() + self.in_flight.len() >= WINDOW {
+        if self.to_put.len() + self.in_flight.len() >= WINDOW {
             return None;
         }
         if let Some(chunk) = self.again.pop_first() {
@@ -110,6 +112,7 @@ impl Client {
             sealer,
             way,
             needed: BTreeSet::new(),
+            to_put: BTreeSet::new(),
             in_flight: BTreeSet::new(),
             again: BTreeSet::new(),
             next: 0,
@@ -142,7 +145,7 @@ impl Client {
         // A file has at most 2^31 chunks.
         let index = u32::try_from(chunk).map_err(|_| ApiMisuse::TooLarge)?;
         let askers = upload.asked.remove(&chunk).unwrap_or_default();
-        if matches!(upload.way, Way::Blob(_)) {
+        if upload.to_put.remove(&chunk) {
             upload.in_flight.insert(chunk);
             match self.relay() {
                 Ok(link) => {
@@ -182,8 +185,10 @@ impl Client {
                 Way::Blob(Blob::Present) if relay.is_some() && self.now >= upload.rest => {
                     while let Some(chunk) = upload.next_chunk() {
                         let Some((offset, length)) = upload.sealer.chunk_range(chunk) else { break };
-                        upload.needed.insert(chunk);
-                        events.push(Event::FileNeed { file: *file, chunk, offset, length });
+                        upload.to_put.insert(chunk);
+                        if upload.needed.insert(chunk) {
+                            events.push(Event::FileNeed { file: *file, chunk, offset, length });
+                        }
                     }
                 }
                 _ => {}

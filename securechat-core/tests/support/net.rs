@@ -372,7 +372,7 @@ impl Net {
         let host = &mut self.hosts[index];
         match event {
             Event::FileNeed { file, chunk, offset, length } => {
-                let Some(bytes) = host.outgoing.get(&file) else { return };
+                let Some(bytes) = host.outgoing.get(&file) else { return host.events.push(event) };
                 let bytes = bytes[offset as usize..][..length].to_vec();
                 host.client.supply_file(&file, chunk, &bytes, now).unwrap();
             }
