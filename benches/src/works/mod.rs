@@ -1,5 +1,6 @@
 //! What is measured: each work with everybody who does it, so that one run has them side by side.
 
+mod boundary;
 mod files;
 mod frames;
 mod handshakes;
@@ -81,4 +82,5 @@ pub const GROUPS: &[Group] = &[
     ("sessions", sessions::works),
     ("files", files::works),
     ("frames", frames::works),
+    ("boundary", boundary::works),
 ];
