@@ -1,0 +1,3 @@
+module securechat-example
+
+go 1.19
