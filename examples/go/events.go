@@ -36,6 +36,9 @@ func (c *chat) handle(event *securechat.Event) error {
 		}
 	case securechat.EventRefused:
 		say("the relay refused (%d)", event.Code)
+		if event.Request == securechat.RequestRegister {
+			c.status = 4
+		}
 	case securechat.EventUser:
 		if event.User != "" {
 			say("%s is %s", event.User, map[bool]string{true: "offline", false: "there"}[event.Presence == securechat.PresenceOffline])

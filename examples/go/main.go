@@ -95,7 +95,8 @@ func (c *chat) run() error {
 		if err != nil {
 			return err
 		}
-		if _, unsent := c.client.About(); c.status != 0 || lines == nil && unsent == 0 && len(c.files) == 0 {
+		registered, unsent := c.client.About()
+		if idle := registered && unsent == 0 && len(c.files) == 0; c.status != 0 || lines == nil && idle {
 			return c.stop()
 		}
 		// Sending on a channel that is nil waits for ever, which is right when there is nothing to write.

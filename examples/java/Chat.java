@@ -99,7 +99,7 @@ final class Chat {
                 dial();
             }
             long due = settle();
-            if (status != 0 || (ended && files.isEmpty() && client.unsent() == 0)) {
+            if (status != 0 || (ended && client.registered() && client.unsent() == 0 && files.isEmpty())) {
                 return stop();
             }
             long wait = channel != null ? due : Math.min(due, Math.max(1, dialAt - System.currentTimeMillis()));
@@ -231,7 +231,10 @@ final class Chat {
                 hangUp();
             }
             case "LOGGED_IN" -> say(event.has("LISTED") ? "logged in as " + user : "another device of yours has to approve this one");
-            case "REFUSED" -> say("the relay refused (" + event.code() + ")");
+            case "REFUSED" -> {
+                say("the relay refused (" + event.code() + ")");
+                status = event.request() == Securechat.constant("REQUEST_REGISTER") ? 4 : status;
+            }
             case "USER" -> {
                 if (!from.isEmpty()) {
                     say(from + " is " + (event.presence() == Securechat.constant("PRESENCE_OFFLINE") ? "offline" : "there"));

@@ -111,7 +111,7 @@ final class Securechat implements AutoCloseable {
     }
 
     /** Something that happened, copied: the header says which fields each kind sets. */
-    record Event(int kind, int link, int status, int code, int trust, int presence, int flags, int message, long chunk, long offset,
+    record Event(int kind, int link, int status, int code, int request, int trust, int presence, int flags, int message, long chunk, long offset,
             long length, long total, byte[] file, byte[] fingerprint, byte[] expected, String user, String name, byte[] data,
             long ids) {
         boolean has(String flag) {
@@ -144,12 +144,25 @@ final class Securechat implements AutoCloseable {
 
     /** A constant of the header without its prefix. */
     static int constant(String name) {
-        byte[] text = bytes("SECURECHAT_" + name);
+        return named("SECURECHAT_" + name);
+    }
+
+    private static int named(String name) {
         LongByReference value = new LongByReference();
-        if (C.securechat_constant(text, text.length, value) != 0) {
+        if (C.securechat_constant(bytes(name), bytes(name).length, value) != 0) {
             throw new IllegalArgumentException("there is no " + name);
         }
         return (int) value.getValue();
+    }
+
+    static {
+        // A struct that was copied wrongly shows here and not as garbage later; a newer library may have more at its end.
+        Map.of("securechat_record", new RecordStruct(), "securechat_client_info", new InfoStruct(),
+                "securechat_address", new AddressStruct(), "securechat_event", new EventStruct()).forEach((name, struct) -> {
+            if (struct.size() > named("sizeof " + name)) {
+                throw new IllegalStateException(name + " is not as the library has it");
+            }
+        });
     }
 
     static String statusMessage(int status) {
@@ -352,7 +365,7 @@ final class Securechat implements AutoCloseable {
         if (e.kind == 0) {
             return null;
         }
-        return new Event(e.kind, e.link, e.status, e.code, e.trust, e.presence, e.flags, e.message, e.chunk, e.offset, e.length,
+        return new Event(e.kind, e.link, e.status, e.code, e.request, e.trust, e.presence, e.flags, e.message, e.chunk, e.offset, e.length,
                 e.total, e.file, e.fingerprint, e.expected, text(e.user, e.userLength), text(e.name, e.nameLength),
                 copy(e.data, e.dataLength), e.idsCount);
     }

@@ -117,7 +117,8 @@ class Chat {
       else due = this.client.tick();
     }
     if (Number.isFinite(due)) this.timer = setTimeout(() => this.act(() => {}), Math.min(Math.max(due, 0), 2 ** 31 - 1));
-    const idle = this.files.size === 0 && this.client.about().unsent === 0;
+    const { registered, unsent } = this.client.about();
+    const idle = registered && unsent === 0 && this.files.size === 0;
     if (this.status || (this.ended && idle)) this.stop();
   }
 
@@ -164,7 +165,10 @@ class Chat {
       case EVENT.LOGGED_IN:
         say(event.flags & constant('FLAG_LISTED') ? `logged in as ${this.user}` : 'another device of yours has to approve this one');
         break;
-      case EVENT.REFUSED: say(`the relay refused (${event.code})`); break;
+      case EVENT.REFUSED:
+        say(`the relay refused (${event.code})`);
+        if (event.request === constant('REQUEST_REGISTER')) this.status = 4;
+        break;
       case EVENT.USER: if (user) say(`${user} is ${event.presence === constant('PRESENCE_OFFLINE') ? 'offline' : 'there'}`); break;
       case EVENT.USER_UNKNOWN: say(`there is no user ${user} here`); break;
       case EVENT.LISTS_AGREE: say(`/verify ${user} can show the safety number now`); break;

@@ -65,18 +65,18 @@ const client = Object.fromEntries(Object.entries({
   return [name, declare('int32_t', `client_${name}`, all)];
 }));
 
+const known = new Map();
+function named(name) {
+  if (!known.has(name)) {
+    const value = [0];
+    check(lookUp(name, name.length, value));
+    known.set(name, value[0]);
+  }
+  return known.get(name);
+}
+
 /** A constant of the header without its prefix: `constant('EVENT_MESSAGE')`. */
-const constant = (() => {
-  const known = new Map();
-  return (name) => {
-    if (!known.has(name)) {
-      const value = [0];
-      check(lookUp(`SECURECHAT_${name}`, `SECURECHAT_${name}`.length, value));
-      known.set(name, value[0]);
-    }
-    return known.get(name);
-  };
-})();
+const constant = (name) => named(`SECURECHAT_${name}`);
 
 class SecurechatError extends Error {
   constructor(status, detail) {
@@ -88,6 +88,11 @@ class SecurechatError extends Error {
 
 function check(status, handle) {
   if (status !== 0) throw new SecurechatError(status, handle && errorText(handle));
+}
+
+// A struct that was copied wrongly shows here and not as garbage later; a newer library may have more at its end.
+for (const name of ['securechat_record', 'securechat_client_info', 'securechat_address', 'securechat_event']) {
+  if (koffi.sizeof(name) > named(`sizeof ${name}`)) throw new Error(`${name} is not as the library has it`);
 }
 
 /** The clock in milliseconds, which never runs backwards. */

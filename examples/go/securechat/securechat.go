@@ -54,6 +54,7 @@ const (
 	FlagExpected    = C.SECURECHAT_FLAG_EXPECTED
 	MessageText     = C.SECURECHAT_MESSAGE_TEXT
 	PresenceOffline = C.SECURECHAT_PRESENCE_OFFLINE
+	RequestRegister = C.SECURECHAT_REQUEST_REGISTER
 	TrustViolation  = C.SECURECHAT_TRUST_VIOLATION
 )
 
@@ -62,14 +63,14 @@ type Number [16]byte
 
 // Event is something that happened: the header says which fields each kind sets.
 type Event struct {
-	Kind, Link, Code, Trust, Presence, Flags, Message uint32
-	Status                                            int32
-	Chunk, Offset, Length, Total                      uint64
-	ID, File                                          Number
-	Fingerprint, Expected                             [32]byte
-	User, Name                                        string
-	Data                                              []byte
-	IDs                                               int
+	Kind, Link, Code, Request, Trust, Presence, Flags, Message uint32
+	Status                                                     int32
+	Chunk, Offset, Length, Total                               uint64
+	ID, File                                                   Number
+	Fingerprint, Expected                                      [32]byte
+	User, Name                                                 string
+	Data                                                       []byte
+	IDs                                                        int
 }
 
 // Record is one change of the saved state: a value to put, or nil to delete.
@@ -291,7 +292,7 @@ func (c *Client) NextEvent() (*Event, error) {
 		return nil, err
 	}
 	return &Event{
-		Kind: uint32(e.kind), Link: uint32(e.link), Code: uint32(e.code), Trust: uint32(e.trust), Presence: uint32(e.presence),
+		Kind: uint32(e.kind), Link: uint32(e.link), Code: uint32(e.code), Request: uint32(e.request), Trust: uint32(e.trust), Presence: uint32(e.presence),
 		Flags: uint32(e.flags), Message: uint32(e.message), Status: int32(e.status),
 		Chunk: uint64(e.chunk), Offset: uint64(e.offset), Length: uint64(e.length), Total: uint64(e.total),
 		ID: *(*Number)(unsafe.Pointer(&e.id)), File: *(*Number)(unsafe.Pointer(&e.file)),

@@ -17,7 +17,7 @@ from typing import Any
 
 import securechat
 from messenger import FileDelivered, FileLost, FileSaved, Messenger, Unreached, plain
-from securechat import Error, Kind, Presence, Refusal, Trust, words
+from securechat import Error, Kind, Presence, Refusal, Request, Trust, words
 
 HELP = """/pm USER TEXT      a text to a user; a line without a command goes to the same user again
 /file USER PATH    offer a file
@@ -38,7 +38,7 @@ class Chat:
         self.messenger, self.client = messenger, messenger.client
         self.partner = ""
         self.offers: list[securechat.FileOffered] = []
-        self.failed = False
+        self.status = 0
         messenger.tell = self.show
 
     def show(self, event: Any) -> None:
@@ -70,12 +70,13 @@ class Chat:
                 say(f"/verify {user} can show the safety number now")
             case securechat.Verify(fingerprint=fingerprint, expected=None):
                 say(f"the relay shows the fingerprint {fingerprint.hex()}: if that is right, put it behind the address, after a #")
-                self.failed = True
+                self.status = 6
             case securechat.Verify(fingerprint=fingerprint, expected=expected):
                 say(f"the key of the relay HAS CHANGED: expected {expected.hex()}, shown {fingerprint.hex()}")
-                self.failed = True
-            case securechat.Refused(code=code):
-                say("the relay refused:", words(Refusal, code))
+                self.status = 6
+            case securechat.Refused(request=request, code=code):
+                say(f"the relay refused ({words(Request, request)}): {words(Refusal, code)}")
+                self.status = 4 if request == Request.REGISTER else self.status
             case securechat.Failed(status=status):
                 say("a message cannot be sent:", securechat.status_message(status))
             case Unreached(reason=reason):
@@ -117,7 +118,7 @@ class Chat:
     def run(self) -> int:
         """Until the end of the input, and then until everything is sent."""
         waiting, ended = b"", False
-        while not self.failed and not (ended and self.messenger.idle()):
+        while not self.status and not (ended and self.messenger.idle()):
             if not self.messenger.step(1.0, [] if ended else [sys.stdin]):
                 continue
             # Not through `sys.stdin`, whose own buffer `select` does not see.
@@ -133,7 +134,7 @@ class Chat:
                     except (Error, OSError, ValueError) as error:
                         say(error)
         self.messenger.close()
-        return 6 if self.failed else 0
+        return self.status
 
 
 def main() -> int:

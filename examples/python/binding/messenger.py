@@ -190,8 +190,9 @@ class Messenger:
         self.offers.pop(offer.file, None)
 
     def idle(self) -> bool:
-        """Whether nothing waits to be sent or to arrive."""
-        return not self.files and self.client.about().unsent == 0
+        """Whether nothing waits: there is an account, and everything is sent or has arrived."""
+        about = self.client.about()
+        return about.registered and about.unsent == 0 and not self.files
 
     def close(self) -> None:
         """Ends the connection in order, and tells nothing more."""
