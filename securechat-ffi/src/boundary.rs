@@ -67,6 +67,7 @@ pub(crate) trait Handle: Sized {
     type State;
 
     fn guarded(&mut self) -> &mut Guarded<Self::State>;
+    fn shared(&self) -> &Guarded<Self::State>;
     fn wrap(state: Guarded<Self::State>) -> Self;
 }
 
@@ -78,6 +79,10 @@ macro_rules! handle {
 
             fn guarded(&mut self) -> &mut $crate::boundary::Guarded<$state> {
                 &mut self.0
+            }
+
+            fn shared(&self) -> &$crate::boundary::Guarded<$state> {
+                &self.0
             }
 
             fn wrap(state: $crate::boundary::Guarded<$state>) -> Self {
@@ -153,9 +158,9 @@ pub(crate) unsafe fn free<H: Handle>(handle: *mut H) {
 ///
 /// As for [`with`].
 pub(crate) unsafe fn error_text<H: Handle>(handle: *const H) -> *const c_char {
-    // SAFETY: the caller's promise; nothing is changed through it.
-    match unsafe { handle.cast_mut().as_mut() } {
-        Some(handle) => handle.guarded().error.as_ptr(),
+    // SAFETY: the caller's promise. Nothing is changed, so that what is lent stays valid.
+    match unsafe { handle.as_ref() } {
+        Some(handle) => handle.shared().error.as_ptr(),
         None => SECURECHAT_ERR_NULL.texts().1.as_ptr(),
     }
 }
@@ -207,28 +212,69 @@ pub(crate) mod on_demand {
     }
 }
 
-/// An out-parameter: set to nothing at once, so that it is set on every path.
-pub(crate) struct Out<'a, T>(&'a mut T);
+/// An out-parameter. It is made before the guard and set to nothing at once, so that it is set on every path: on a handle
+/// that is NULL or poisoned, and after a panic.
+///
+/// No reference, since C may name one place twice.
+pub(crate) struct Out<T>(*mut T);
 
-impl<'a, T> Out<'a, T> {
+impl<T> Out<T> {
     /// Takes the place that `pointer` names and sets it to `nothing`. Fails with `ERR_NULL` for NULL.
     ///
     /// # Safety
     ///
-    /// `pointer` is NULL or names a place to write a `T` to, which may be uninitialised.
+    /// `pointer` is NULL or names a place to write a `T` to, which may be uninitialised, for as long as this lives.
     pub(crate) unsafe fn new(pointer: *mut T, nothing: T) -> Result<Self> {
         if pointer.is_null() {
             return Err(SECURECHAT_ERR_NULL.into());
         }
-        // SAFETY: not NULL, and the caller's promise. Written before a reference is made of it.
-        unsafe {
-            pointer.write(nothing);
-            Ok(Self(&mut *pointer))
-        }
+        // SAFETY: not NULL, and the caller's promise.
+        unsafe { pointer.write(nothing) };
+        Ok(Self(pointer))
     }
 
     pub(crate) fn set(self, value: T) {
-        *self.0 = value;
+        // SAFETY: as in `new`.
+        unsafe { self.0.write(value) };
+    }
+}
+
+/// A struct that only grows at its end, to be written to as much of it as the host knows. As [`Out`], it is made before the
+/// guard and set to zero at once.
+pub(crate) struct OutStruct<T> {
+    pointer: *mut T,
+    size: usize,
+}
+
+impl<T: Copy> OutStruct<T> {
+    /// Takes `size` bytes at `pointer` and sets them to zero. Fails with `ERR_ARGUMENT` when there are fewer than `least`.
+    ///
+    /// # Safety
+    ///
+    /// `T` is `repr(C)` and everything in it may be seen as bytes; `pointer` is NULL or names `size` bytes to write to, for as
+    /// long as this lives.
+    pub(crate) unsafe fn new(pointer: *mut T, size: usize, least: usize) -> Result<Self> {
+        if pointer.is_null() {
+            return Err(SECURECHAT_ERR_NULL.into());
+        }
+        if isize::try_from(size).is_err() {
+            return Err(SECURECHAT_ERR_ARGUMENT.into());
+        }
+        // SAFETY: `size` bytes can be written there.
+        unsafe { pointer.cast::<u8>().write_bytes(0, size) };
+        if size < least {
+            return Err(SECURECHAT_ERR_ARGUMENT.into());
+        }
+        Ok(Self { pointer, size })
+    }
+
+    /// Writes as much of `value` as the host knows; what it knows beyond that stays zero.
+    pub(crate) fn set(self, value: &T) {
+        let known = self.size.min(size_of::<T>());
+        // SAFETY: `size` bytes can be written there; no more than a `T` has are read from `value`.
+        unsafe {
+            core::ptr::copy_nonoverlapping(core::ptr::from_ref(value).cast::<u8>(), self.pointer.cast::<u8>(), known);
+        }
     }
 }
 
@@ -297,49 +343,31 @@ impl Buffer {
         Ok(Self { pointer, size })
     }
 
-    /// Whether `needed` bytes fit, which is written to `length` in either case. Before anything is consumed.
-    pub(crate) fn check(&self, needed: usize, length: Out<'_, usize>) -> Result {
-        length.set(needed);
-        if needed > self.size { Err(SECURECHAT_ERR_BUFFER.into()) } else { Ok(()) }
+    /// Fails with `ERR_BUFFER` unless `needed` bytes fit, and writes to `length` how many that are. Before anything is consumed.
+    pub(crate) fn check(&self, needed: usize, length: Out<usize>) -> Result<Out<usize>> {
+        if needed > self.size {
+            length.set(needed);
+            return Err(SECURECHAT_ERR_BUFFER.into());
+        }
+        Ok(length)
     }
 
-    /// Writes `data`, which fits, to the start.
-    pub(crate) fn fill(&mut self, data: &[u8]) {
+    /// Writes `data` to the start, or as much of it as fits, and to `length` how much that was.
+    pub(crate) fn fill(&mut self, data: &[u8], length: Out<usize>) {
         let count = data.len().min(self.size);
         if count > 0 {
             // SAFETY: `size` bytes can be written there, and `data` is this library's own.
             unsafe { core::ptr::copy_nonoverlapping(data.as_ptr(), self.pointer, count) };
         }
+        length.set(count);
     }
 
-    /// [`check`](Self::check) and [`fill`](Self::fill).
-    pub(crate) fn copy(&mut self, data: &[u8], length: Out<'_, usize>) -> Result {
-        self.check(data.len(), length)?;
-        self.fill(data);
+    /// [`check`](Self::check), and all of `data`, which is written with its length.
+    pub(crate) fn copy(&mut self, data: &[u8], length: Out<usize>) -> Result {
+        let length = self.check(data.len(), length)?;
+        self.fill(data, length);
         Ok(())
     }
-}
-
-/// Writes the first `size` bytes of a struct that only grows at its end; what the host's has more is set to zero.
-/// Fails with `ERR_ARGUMENT` when it is smaller than `least`.
-///
-/// # Safety
-///
-/// `T` is `repr(C)` and everything in it may be seen as bytes; `pointer` is NULL or names `size` bytes to write to.
-pub(crate) unsafe fn write_struct<T: Copy>(pointer: *mut T, size: usize, least: usize, value: &T) -> Result {
-    if pointer.is_null() {
-        return Err(SECURECHAT_ERR_NULL.into());
-    }
-    if size < least || isize::try_from(size).is_err() {
-        return Err(SECURECHAT_ERR_ARGUMENT.into());
-    }
-    let known = size.min(size_of::<T>());
-    // SAFETY: `size` bytes can be written there; no more than a `T` has are read from `value`.
-    unsafe {
-        core::ptr::copy_nonoverlapping(core::ptr::from_ref(value).cast::<u8>(), pointer.cast::<u8>(), known);
-        pointer.cast::<u8>().add(known).write_bytes(0, size - known);
-    }
-    Ok(())
 }
 
 /// Reads the first `size` bytes of a struct that only grows at its end over `defaults`.
@@ -393,15 +421,18 @@ impl Outgoing {
             self.done = 0;
             self.bytes.clear();
             self.bytes.shrink_to(KEPT);
+        } else if self.done >= self.bytes.len().div_ceil(2) {
+            // One that is never quite empty must not grow for ever. Each byte is moved once at the most for one written.
+            self.bytes.drain(..self.done);
+            self.done = 0;
         }
         Ok(())
     }
 
     /// Copies as much as fits and notes it as written.
-    pub(crate) fn read(&mut self, buffer: &mut Buffer, length: Out<'_, usize>) -> Result {
+    pub(crate) fn read(&mut self, buffer: &mut Buffer, length: Out<usize>) -> Result {
         let count = self.rest().len().min(buffer.size);
-        buffer.fill(self.rest());
-        length.set(count);
+        buffer.fill(self.rest(), length);
         self.consume(count)
     }
 }

@@ -1,6 +1,6 @@
 //! Policy and limits, as one flat struct.
 
-use crate::boundary::{Result, call, read_struct, write_struct};
+use crate::boundary::{OutStruct, Result, call, read_struct};
 use crate::status::securechat_status;
 use core::time::Duration;
 use securechat_core::error::InvalidMessage;
@@ -123,11 +123,14 @@ pub(crate) const CONFIG_LEAST: usize = 12 + 2 * SECURECHAT_CONFIG_SUITES;
 /// Fails with SECURECHAT_ERR_NULL, and with SECURECHAT_ERR_ARGUMENT when `size` is smaller than the first version of the struct.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn securechat_config_default(config: *mut securechat_config, size: usize) -> securechat_status {
+    // SAFETY: a struct of integers without padding; the caller says how much of it can be written.
+    let config = unsafe { OutStruct::new(config, size, CONFIG_LEAST) };
     call("securechat_config_default", || {
+        let config = config?;
         let mut defaults = defaults();
         defaults.size = u32::try_from(size).map_err(|_| SECURECHAT_ERR_ARGUMENT)?;
-        // SAFETY: a struct of integers without padding; the caller says how much of it can be written.
-        unsafe { write_struct(config, size, CONFIG_LEAST, &defaults) }
+        config.set(&defaults);
+        Ok(())
     })
 }
 

@@ -98,9 +98,11 @@ pub unsafe extern "C" fn securechat_constant(
     name_len: usize,
     value: *mut u64,
 ) -> securechat_status {
+    // SAFETY: an out-parameter, by the header.
+    let value = unsafe { Out::new(value, 0) };
     call("securechat_constant", || {
-        // SAFETY: an out-parameter and a text, by the header.
-        let (value, name) = unsafe { (Out::new(value, 0)?, text(name, name_len)?) };
+        // SAFETY: a text, by the header.
+        let (value, name) = unsafe { (value?, text(name, name_len)?) };
         let row = CONSTANTS.iter().chain(SIZES).find(|(known, _)| *known == name);
         value.set(row.ok_or(SECURECHAT_ERR_NOT_FOUND)?.1);
         Ok(())

@@ -1,7 +1,7 @@
 //! Files on their own: sealed, opened and verified chunk by chunk, over any transport and any storage.
 
 use crate::boundary::{
-    Buffer, Failure, Guarded, Out, Result, bytes, call, free, handle, new_handle, required, text, with, write_struct,
+    Buffer, Failure, Guarded, Out, OutStruct, Result, bytes, call, free, handle, new_handle, required, text, with,
 };
 use crate::config::{Settings, securechat_config};
 use crate::identity::put_text;
@@ -129,16 +129,12 @@ pub unsafe extern "C" fn securechat_file_new(
     media_type_len: usize,
     file: *mut *mut securechat_file,
 ) -> securechat_status {
+    // SAFETY: an out-parameter, by the header.
+    let out = unsafe { Out::new(file, null_mut()) };
     call("securechat_file_new", || {
         // SAFETY: by the header.
-        let (out, settings, name, media_type) = unsafe {
-            (
-                Out::new(file, null_mut())?,
-                Settings::read(config)?,
-                text(name, name_len)?,
-                text(media_type, media_type_len)?,
-            )
-        };
+        let (out, settings, name, media_type) =
+            unsafe { (out?, Settings::read(config)?, text(name, name_len)?, text(media_type, media_type_len)?) };
         let cipher = u8::try_from(cipher).ok().and_then(Cipher::from_id).ok_or(SECURECHAT_ERR_ARGUMENT)?;
         let proof = u8::try_from(proof).ok().and_then(FileProof::from_id).ok_or(SECURECHAT_ERR_ARGUMENT)?;
         let mut random = random()?;
@@ -167,11 +163,12 @@ pub unsafe extern "C" fn securechat_file_open(
     state_len: usize,
     file: *mut *mut securechat_file,
 ) -> securechat_status {
+    // SAFETY: an out-parameter, by the header.
+    let out = unsafe { Out::new(file, null_mut()) };
     call("securechat_file_open", || {
         // SAFETY: by the header.
-        let (out, settings, offer, state) = unsafe {
-            (Out::new(file, null_mut())?, Settings::read(config)?, bytes(offer, offer_len)?, bytes(state, state_len)?)
-        };
+        let (out, settings, offer, state) =
+            unsafe { (out?, Settings::read(config)?, bytes(offer, offer_len)?, bytes(state, state_len)?) };
         if role > SECURECHAT_FILE_RECEIVER {
             return Err(SECURECHAT_ERR_ARGUMENT.into());
         }
@@ -202,7 +199,13 @@ pub unsafe extern "C" fn securechat_file_about(
     info_size: usize,
 ) -> securechat_status {
     // SAFETY: a handle and a struct of integers of the size that the caller says.
-    unsafe { with("securechat_file_about", file, |transfer| write_struct(info, info_size, 1, &transfer.info())) }
+    unsafe {
+        let info = OutStruct::new(info, info_size, 1);
+        with("securechat_file_about", file, |transfer| {
+            info?.set(&transfer.info());
+            Ok(())
+        })
+    }
 }
 
 /// Copies the offer out: all that is needed to open the file, its key included. Send it end to end, and wipe the buffer.
@@ -217,8 +220,9 @@ pub unsafe extern "C" fn securechat_file_offer(
 ) -> securechat_status {
     // SAFETY: a handle, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_file_offer", file, |transfer| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             buffer.copy(&encode_secret(&transfer.offer), length)
         })
     }
@@ -242,13 +246,14 @@ pub unsafe extern "C" fn securechat_file_seal_chunk(
 ) -> securechat_status {
     // SAFETY: a handle, bytes, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_file_seal_chunk", file, |transfer| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             let data = bytes(data, data_len)?;
             transfer.check_role(true)?;
             let (_, plain) = transfer.chunks.range(index).ok_or(ApiMisuse::NotFound)?;
-            buffer.check(CHUNK_HEADER + transfer.offer.cipher.ciphertext_len(plain), length)?;
-            buffer.fill(&transfer.seal(index, data)?);
+            let length = buffer.check(CHUNK_HEADER + transfer.offer.cipher.ciphertext_len(plain), length)?;
+            buffer.fill(&transfer.seal(index, data)?, length);
             Ok(())
         })
     }
@@ -273,15 +278,16 @@ pub unsafe extern "C" fn securechat_file_open_chunk(
 ) -> securechat_status {
     // SAFETY: a handle, bytes, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_file_open_chunk", file, |transfer| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             let data = bytes(data, data_len)?;
             transfer.check_role(false)?;
             let (_, plain) = transfer.chunks.range(index).ok_or(PeerMisbehaved::FileMismatch)?;
-            buffer.check(plain, length)?;
+            let length = buffer.check(plain, length)?;
             let (plaintext, tag) = transfer.chunks.open(index, data)?;
             match transfer.noted.note(index, tag) {
-                Noted::New | Noted::Same => buffer.fill(&plaintext),
+                Noted::New | Noted::Same => buffer.fill(&plaintext, length),
                 Noted::Other | Noted::OutOfRange => return Err(PeerMisbehaved::FileMismatch.into()),
             }
             Ok(())
@@ -300,8 +306,9 @@ pub unsafe extern "C" fn securechat_file_next_missing(
 ) -> securechat_status {
     // SAFETY: a handle and out-parameters, by the header.
     unsafe {
+        let (first, count) = (Out::new(first, 0), Out::new(count, 0));
         with("securechat_file_next_missing", file, |transfer| {
-            let (first, count) = (Out::new(first, 0)?, Out::new(count, 0)?);
+            let (first, count) = (first?, count?);
             if let Some(row) = transfer.noted.missing().find(|row| row.end > from) {
                 let start = row.start.max(from);
                 first.set(start);
@@ -344,8 +351,9 @@ pub unsafe extern "C" fn securechat_file_save(
 ) -> securechat_status {
     // SAFETY: a handle, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_file_save", file, |transfer| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             let first = page.saturating_mul(SECURECHAT_FILE_PAGE as u64);
             match transfer.noted.page_of(first) {
                 Some((number, page)) => buffer.copy(&write_page(number, page), length),

@@ -1,7 +1,7 @@
 //! Identities of links and relays, bundles, safety numbers, addresses.
 
 use crate::boundary::{
-    Buffer, Failure, Guarded, Out, Result, bytes, call, free, handle, new_handle, text, with, write_struct,
+    Buffer, Failure, Guarded, Out, OutStruct, Result, bytes, call, free, handle, new_handle, text, with,
 };
 use crate::config::{Settings, securechat_config};
 use crate::random::random;
@@ -111,9 +111,11 @@ pub unsafe extern "C" fn securechat_identity_generate(
     now: u64,
     identity: *mut *mut securechat_identity,
 ) -> securechat_status {
+    // SAFETY: an out-parameter, by the header.
+    let out = unsafe { Out::new(identity, null_mut()) };
     call("securechat_identity_generate", || {
-        // SAFETY: an out-parameter and a config, by the header.
-        let (out, settings) = unsafe { (Out::new(identity, null_mut())?, Settings::read(config)?) };
+        // SAFETY: a config, by the header.
+        let (out, settings) = (out?, unsafe { Settings::read(config) }?);
         let with_rsa = settings.policy.suites().iter().any(|suite| suite.key_exchange == KeyExchange::Rsa);
         let keys = DeviceKeys::generate(&mut *random()?, with_rsa.then_some(settings.rsa_bits))?;
         let local = LocalIdentity::new(keys, None, 0, &settings.policy, vec![], now)?;
@@ -136,10 +138,11 @@ pub unsafe extern "C" fn securechat_identity_import(
     now: u64,
     identity: *mut *mut securechat_identity,
 ) -> securechat_status {
+    // SAFETY: an out-parameter, by the header.
+    let out = unsafe { Out::new(identity, null_mut()) };
     call("securechat_identity_import", || {
-        // SAFETY: an out-parameter, a config and bytes, by the header.
-        let (out, settings, data) =
-            unsafe { (Out::new(identity, null_mut())?, Settings::read(config)?, bytes(data, data_len)?) };
+        // SAFETY: a config and bytes, by the header.
+        let (out, settings, data) = unsafe { (out?, Settings::read(config)?, bytes(data, data_len)?) };
         let mut local: LocalIdentity = decode(data).map_err(|_| ApiMisuse::Record)?;
         let suites: Vec<u16> = settings.policy.suites().iter().map(|suite| suite.id()).collect();
         if now >= local.renew_at() || local.bundle.bundle().suites != suites {
@@ -162,8 +165,9 @@ pub unsafe extern "C" fn securechat_identity_export(
 ) -> securechat_status {
     // SAFETY: a handle, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_identity_export", identity, |owned| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             buffer.copy(&encode_secret(&*owned.local), length)
         })
     }
@@ -181,8 +185,9 @@ pub unsafe extern "C" fn securechat_identity_bundle(
 ) -> securechat_status {
     // SAFETY: a handle, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_identity_bundle", identity, |owned| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             buffer.copy(owned.local.bundle.bytes(), length)
         })
     }
@@ -206,8 +211,11 @@ pub unsafe extern "C" fn securechat_bundle_read(
     info: *mut securechat_bundle,
     info_size: usize,
 ) -> securechat_status {
+    // SAFETY: a struct of integers without padding, of the size that the caller says.
+    let info = unsafe { OutStruct::new(info, info_size, 1) };
     call("securechat_bundle_read", || {
-        let nothing = securechat_bundle {
+        let info = info?;
+        let mut known = securechat_bundle {
             fingerprint: [0; 32],
             identity: [0; 32],
             user: [0; 40],
@@ -217,20 +225,17 @@ pub unsafe extern "C" fn securechat_bundle_read(
             device: 0,
             suite_count: 0,
         };
-        // SAFETY: a struct of integers without padding, of the size that the caller says.
-        unsafe { write_struct(info, info_size, 1, &nothing) }?;
         // SAFETY: bytes, by the header.
         let signed = SignedBundle::decode(unsafe { bytes(bundle, bundle_len) }?)?;
         let bundle = signed.bundle();
-        let mut known = nothing;
         known.fingerprint = *signed.fingerprint().as_bytes();
         known.identity = *signed.identity().as_bytes();
         put_text(&mut known.user, signed.user().map_or("", UserName::as_str));
         (known.serial, known.not_before, known.not_after) = (bundle.serial, bundle.not_before, bundle.not_after);
         known.device = bundle.device;
         known.suite_count = u32::try_from(bundle.suites.len()).unwrap_or(u32::MAX);
-        // SAFETY: as above.
-        unsafe { write_struct(info, info_size, 1, &known) }
+        info.set(&known);
+        Ok(())
     })
 }
 
@@ -253,9 +258,10 @@ pub unsafe extern "C" fn securechat_safety_number(
     devices_b_count: usize,
     digits: *mut c_char,
 ) -> securechat_status {
+    // SAFETY: room for 61 bytes, by the header.
+    let digits = unsafe { Out::new(digits.cast::<[c_char; SECURECHAT_SAFETY_NUMBER_DIGITS + 1]>(), [0; 61]) };
     call("securechat_safety_number", || {
-        // SAFETY: room for 61 bytes, by the header.
-        let digits = unsafe { Out::new(digits.cast::<[c_char; SECURECHAT_SAFETY_NUMBER_DIGITS + 1]>(), [0; 61]) }?;
+        let digits = digits?;
         // SAFETY: texts and bytes, by the header.
         let (user_a, devices_a, user_b, devices_b) = unsafe {
             (
@@ -284,21 +290,22 @@ pub unsafe extern "C" fn securechat_address_parse(
     address: *mut securechat_address,
     address_size: usize,
 ) -> securechat_status {
+    // SAFETY: a struct of integers without padding, of the size that the caller says.
+    let address = unsafe { OutStruct::new(address, address_size, 1) };
     call("securechat_address_parse", || {
-        let nothing = securechat_address { host: [0; SECURECHAT_HOST_SIZE], fingerprint: [0; 32], port: 0, pinned: 0 };
-        // SAFETY: a struct of integers without padding, of the size that the caller says.
-        unsafe { write_struct(address, address_size, 1, &nothing) }?;
+        let address = address?;
+        let mut known =
+            securechat_address { host: [0; SECURECHAT_HOST_SIZE], fingerprint: [0; 32], port: 0, pinned: 0 };
         // SAFETY: text, by the header.
         let parsed: RelayAddress = unsafe { text(from, from_len) }?.parse()?;
-        let mut known = nothing;
         put_text(&mut known.host, &parsed.host);
         known.port = parsed.port.into();
         if let Some(fingerprint) = parsed.fingerprint {
             known.fingerprint = *fingerprint.as_bytes();
             known.pinned = 1;
         }
-        // SAFETY: as above.
-        unsafe { write_struct(address, address_size, 1, &known) }
+        address.set(&known);
+        Ok(())
     })
 }
 

@@ -20,6 +20,10 @@ mod random;
 pub mod relay;
 pub mod status;
 
+/// Randomness that repeats.
+#[cfg(securechat_seeded)]
+pub use random::reseed;
+
 /// Panics on demand.
 #[cfg(securechat_test_panic)]
 pub use boundary::on_demand::arm;

@@ -1,8 +1,8 @@
 //! Links: a secure channel over one connection, of use without any chat.
 
 use crate::boundary::{
-    Buffer, Failure, Guarded, Out, Outgoing, array, bytes, call, error_text, free, handle, new_handle, required, with,
-    write_struct,
+    Buffer, Failure, Guarded, Out, OutStruct, Outgoing, array, bytes, call, error_text, free, handle, new_handle,
+    required, with,
 };
 use crate::config::{Settings, securechat_config};
 use crate::event::securechat_event_kind::*;
@@ -178,9 +178,11 @@ pub unsafe extern "C" fn securechat_link_new(
     now: u64,
     link: *mut *mut securechat_link,
 ) -> securechat_status {
+    // SAFETY: an out-parameter, by the header.
+    let out = unsafe { Out::new(link, null_mut()) };
     call("securechat_link_new", || {
-        // SAFETY: an out-parameter, a config and a pin, by the header.
-        let (out, settings, pin) = unsafe { (Out::new(link, null_mut())?, Settings::read(config)?, array::<32>(pin)) };
+        // SAFETY: a config and a pin, by the header.
+        let (out, settings, pin) = unsafe { (out?, Settings::read(config)?, array::<32>(pin)) };
         let purpose = match purpose {
             SECURECHAT_PURPOSE_RELAY => Purpose::Relay,
             SECURECHAT_PURPOSE_PEER => Purpose::Peer,
@@ -273,8 +275,9 @@ pub unsafe extern "C" fn securechat_link_output(
 ) -> securechat_status {
     // SAFETY: a handle and out-parameters, by the header.
     unsafe {
+        let (data, length) = (Out::new(data, null()), Out::new(length, 0));
         with("securechat_link_output", link, |channel| {
-            let (data, length) = (Out::new(data, null())?, Out::new(length, 0)?);
+            let (data, length) = (data?, length?);
             channel.link.poll_transmit(&mut channel.out.bytes);
             let rest = channel.out.rest();
             data.set(rest.as_ptr());
@@ -302,8 +305,9 @@ pub unsafe extern "C" fn securechat_link_read_output(
 ) -> securechat_status {
     // SAFETY: a handle, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_link_read_output", link, |channel| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             channel.link.poll_transmit(&mut channel.out.bytes);
             channel.out.read(&mut buffer, length)
         })
@@ -322,9 +326,10 @@ pub unsafe extern "C" fn securechat_link_next_event(
 ) -> securechat_status {
     // SAFETY: a handle and a struct of the size that the caller says.
     unsafe {
+        let event = OutStruct::new(event, event_size, EVENT_LEAST);
         with("securechat_link_next_event", link, |channel| {
-            write_struct(event, event_size, EVENT_LEAST, &securechat_event::new(SECURECHAT_EVENT_NONE))?;
-            write_struct(event, event_size, EVENT_LEAST, &channel.next_event())
+            event?.set(&channel.next_event());
+            Ok(())
         })
     }
 }
@@ -339,8 +344,9 @@ pub unsafe extern "C" fn securechat_link_tick(
 ) -> securechat_status {
     // SAFETY: a handle and an out-parameter, by the header.
     unsafe {
+        let next = Out::new(next, u64::MAX);
         with("securechat_link_tick", link, |channel| {
-            let next = Out::new(next, u64::MAX)?;
+            let next = next?;
             channel.link.handle_timeout(now)?;
             next.set(channel.link.poll_timeout().unwrap_or(u64::MAX));
             Ok(())

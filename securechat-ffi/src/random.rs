@@ -15,15 +15,24 @@ pub(crate) fn random() -> Result<Random> {
     Ok(Box::new(rand::rand_core::UnwrapErr(SysRng)))
 }
 
+#[cfg(securechat_seeded)]
+std::thread_local! {
+    static NEXT: core::cell::Cell<u64> = const { core::cell::Cell::new(0) };
+}
+
+/// What is random from now on, on this thread, is what it was after the last call with this number.
+#[cfg(securechat_seeded)]
+pub fn reseed(seed: u64) {
+    NEXT.set(seed);
+}
+
 /// In builds for tests: randomness that repeats, other for each handle.
 #[cfg(securechat_seeded)]
 pub(crate) fn random() -> Result<Random> {
     use securechat_core::crypto::secret::Secret;
-    use std::sync::atomic::{AtomicU64, Ordering};
 
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut seed = Secret::zero();
-    let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let number = NEXT.replace(NEXT.get().wrapping_add(1)).to_be_bytes();
     seed.as_mut_bytes().iter_mut().zip(number).for_each(|(byte, number)| *byte = number);
     let _: Option<Failure> = Some(SECURECHAT_ERR_RANDOMNESS.into());
     Ok(securechat_core::crypto::from_seed(&seed))

@@ -1,7 +1,7 @@
 //! Whom a client knows.
 
 use super::{Owned, securechat_client, user};
-use crate::boundary::{Out, required, with, write_struct};
+use crate::boundary::{Out, OutStruct, required, with};
 use crate::client::lent::{in_a_row, trust_number};
 use crate::identity::{SECURECHAT_SAFETY_NUMBER_DIGITS, put_text};
 use crate::status::securechat_status;
@@ -59,14 +59,16 @@ pub unsafe extern "C" fn securechat_client_contact(
 ) -> securechat_status {
     // SAFETY: a handle, a text and a struct of the size that the caller says.
     unsafe {
+        let contact = OutStruct::new(contact, contact_size, 1);
         with("securechat_client_contact", client, |owned| {
-            write_struct(contact, contact_size, 1, &NOBODY)?;
+            let contact = contact?;
             let name = if name.is_null() && name_len == 0 {
                 owned.client.contacts().nth(index).cloned().ok_or(ApiMisuse::NotFound)?
             } else {
                 user(name, name_len)?
             };
-            write_struct(contact, contact_size, 1, &owned.contact(&name)?)
+            contact.set(&owned.contact(&name)?);
+            Ok(())
         })
     }
 }
@@ -85,9 +87,10 @@ pub unsafe extern "C" fn securechat_client_safety_number(
 ) -> securechat_status {
     // SAFETY: a handle, a text and room for 61 bytes, by the header.
     unsafe {
+        let mut out = [0; SECURECHAT_SAFETY_NUMBER_DIGITS + 1];
+        let digits = Out::new(digits.cast(), out);
         with("securechat_client_safety_number", client, |owned| {
-            let mut out = [0; SECURECHAT_SAFETY_NUMBER_DIGITS + 1];
-            let digits = Out::new(digits.cast(), out)?;
+            let digits = digits?;
             put_text(&mut out, owned.client.safety_number(&user(name, name_len)?, now)?.digits());
             digits.set(out);
             Ok(())

@@ -27,8 +27,9 @@ pub unsafe extern "C" fn securechat_client_send_file(
 ) -> securechat_status {
     // SAFETY: a handle, texts and out-parameters, by the header.
     unsafe {
+        let (file, id) = (id_out(file), id_out(id));
         with("securechat_client_send_file", client, |owned| {
-            let (file, id) = (id_out(file)?, id_out(id)?);
+            let (file, id) = (file?, id?);
             let (to, name) = (user(to, to_len)?, text(name, name_len)?);
             let media_type = text(media_type, media_type_len)?;
             let (number, message) = owned.client.send_file(&to, name, size, media_type, now)?;

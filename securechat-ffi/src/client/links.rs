@@ -1,8 +1,7 @@
 //! A client's connections: bytes in, bytes out, events.
 
 use super::{Owned, securechat_client};
-use crate::boundary::{Buffer, Out, Outgoing, Result, array, bytes, required, text, with, write_struct};
-use crate::event::securechat_event_kind::SECURECHAT_EVENT_NONE;
+use crate::boundary::{Buffer, Out, OutStruct, Outgoing, Result, array, bytes, required, text, with};
 use crate::event::{EVENT_LEAST, securechat_event};
 use crate::link::{SECURECHAT_ROLE_INITIATOR, SECURECHAT_ROLE_RESPONDER};
 use crate::status::securechat_status;
@@ -29,8 +28,9 @@ pub unsafe extern "C" fn securechat_client_connect_relay(
 ) -> securechat_status {
     // SAFETY: a handle, a text and an out-parameter, by the header.
     unsafe {
+        let link = Out::new(link, 0);
         with("securechat_client_connect_relay", client, |owned| {
-            let link = Out::new(link, 0)?;
+            let link = link?;
             let address: RelayAddress = text(address, address_len)?.parse()?;
             link.set(owned.client.connect_relay(&address, now)?.0);
             Ok(())
@@ -52,8 +52,9 @@ pub unsafe extern "C" fn securechat_client_connect_peer(
 ) -> securechat_status {
     // SAFETY: a handle, 32 bytes and an out-parameter, by the header.
     unsafe {
+        let link = Out::new(link, 0);
         with("securechat_client_connect_peer", client, |owned| {
-            let (link, pin) = (Out::new(link, 0)?, array(pin).map(Fingerprint::from_bytes));
+            let (link, pin) = (link?, array(pin).map(Fingerprint::from_bytes));
             link.set(match role {
                 SECURECHAT_ROLE_INITIATOR => owned.client.connect_peer(pin, now)?.0,
                 SECURECHAT_ROLE_RESPONDER => owned.client.accept_peer(now)?.0,
@@ -137,6 +138,7 @@ pub unsafe extern "C" fn securechat_client_end(
             owned.client.handle_end(LinkId(link), now);
             owned.collect();
             owned.out.remove(&LinkId(link));
+            owned.ended.insert(LinkId(link));
             Ok(())
         })
     }
@@ -155,8 +157,9 @@ pub unsafe extern "C" fn securechat_client_output(
 ) -> securechat_status {
     // SAFETY: a handle and out-parameters, by the header.
     unsafe {
+        let (data, length) = (Out::new(data, null()), Out::new(length, 0));
         with("securechat_client_output", client, |owned| {
-            let (data, length) = (Out::new(data, null())?, Out::new(length, 0)?);
+            let (data, length) = (data?, length?);
             owned.collect();
             if let Some(out) = owned.out.get(&LinkId(link)) {
                 data.set(out.rest().as_ptr());
@@ -190,8 +193,9 @@ pub unsafe extern "C" fn securechat_client_read_output(
 ) -> securechat_status {
     // SAFETY: a handle, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_client_read_output", client, |owned| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             owned.collect();
             owned.written(link, |out| out.read(&mut buffer, length))
         })
@@ -207,8 +211,9 @@ pub unsafe extern "C" fn securechat_client_tick(
 ) -> securechat_status {
     // SAFETY: a handle and an out-parameter, by the header.
     unsafe {
+        let next = Out::new(next, u64::MAX);
         with("securechat_client_tick", client, |owned| {
-            let next = Out::new(next, u64::MAX)?;
+            let next = next?;
             owned.client.handle_timeout(now);
             next.set(owned.client.poll_timeout().unwrap_or(u64::MAX));
             Ok(())
@@ -228,9 +233,10 @@ pub unsafe extern "C" fn securechat_client_next_event(
 ) -> securechat_status {
     // SAFETY: a handle and a struct of the size that the caller says.
     unsafe {
+        let event = OutStruct::new(event, event_size, EVENT_LEAST);
         with("securechat_client_next_event", client, |owned| {
-            write_struct(event, event_size, EVENT_LEAST, &securechat_event::new(SECURECHAT_EVENT_NONE))?;
-            write_struct(event, event_size, EVENT_LEAST, &owned.next_event())
+            event?.set(&owned.next_event());
+            Ok(())
         })
     }
 }

@@ -37,8 +37,9 @@ pub unsafe extern "C" fn securechat_client_send(
 ) -> securechat_status {
     // SAFETY: a handle, texts, 16 bytes and an out-parameter, by the header.
     unsafe {
+        let id = id_out(id);
         with("securechat_client_send", client, |owned| {
-            let id = id_out(id)?;
+            let id = id?;
             let (to, data) = (user(to, to_len)?, bytes(data, data_len)?);
             let target = array(target).map(MessageId::from_bytes);
             if let Some(sent) = owned.send(&to, message, target, data, now)? {

@@ -76,6 +76,8 @@ pub(crate) struct Owned {
     given: usize,
     /// Links whose other side is to be accepted or refused.
     undecided: BTreeSet<LinkId>,
+    /// Links whose connection ended while a save kept back what they had to write: nobody asks for it any more.
+    ended: BTreeSet<LinkId>,
     lent: Lent,
 }
 
@@ -87,6 +89,10 @@ impl Owned {
         }
         let mut bytes = Vec::new();
         while let Some(link) = self.client.poll_transmit(&mut bytes) {
+            if self.ended.contains(&link) {
+                bytes.clear();
+                continue;
+            }
             let out = self.out.entry(link).or_default();
             if out.bytes.is_empty() {
                 out.bytes = core::mem::take(&mut bytes);
@@ -112,7 +118,7 @@ unsafe fn user(pointer: *const c_char, length: usize) -> Result<UserName> {
 /// # Safety
 ///
 /// `pointer` is NULL or names 16 bytes to write to.
-unsafe fn id_out<'a>(pointer: *mut u8) -> Result<Out<'a, [u8; 16]>> {
+unsafe fn id_out(pointer: *mut u8) -> Result<Out<[u8; 16]>> {
     // SAFETY: the caller's promise.
     unsafe { Out::new(pointer.cast(), [0; 16]) }
 }

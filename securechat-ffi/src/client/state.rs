@@ -2,7 +2,7 @@
 
 use super::{Owned, securechat_client};
 use crate::boundary::{
-    Buffer, Failure, Out, Result, bytes, call, error_text, free, new_handle, required, text, with, write_struct,
+    Buffer, Failure, Out, OutStruct, Result, bytes, call, error_text, free, new_handle, required, text, with,
 };
 use crate::client::lent::Lent;
 use crate::config::{Settings, securechat_config};
@@ -121,11 +121,13 @@ pub unsafe extern "C" fn securechat_client_new(
     now: u64,
     client: *mut *mut securechat_client,
 ) -> securechat_status {
+    // SAFETY: an out-parameter, by the header.
+    let out = unsafe { Out::new(client, null_mut()) };
     call("securechat_client_new", || {
         // SAFETY: by the header.
         let (out, settings, user, key, records) = unsafe {
             (
-                Out::new(client, null_mut())?,
+                out?,
                 Settings::read(config)?,
                 super::user(user, user_len)?,
                 secret(key)?,
@@ -170,7 +172,9 @@ pub unsafe extern "C" fn securechat_client_about(
 ) -> securechat_status {
     // SAFETY: a handle and a struct of integers of the size that the caller says.
     unsafe {
+        let info = OutStruct::new(info, info_size, 1);
         with("securechat_client_about", client, |owned| {
+            let info = info?;
             let known = securechat_client_info {
                 identity: *owned.client.identity().as_bytes(),
                 fingerprint: *owned.client.fingerprint().as_bytes(),
@@ -179,7 +183,8 @@ pub unsafe extern "C" fn securechat_client_about(
                 registered: owned.client.is_registered().into(),
                 reserved: 0,
             };
-            write_struct(info, info_size, 1, &known)
+            info.set(&known);
+            Ok(())
         })
     }
 }
@@ -196,11 +201,15 @@ pub unsafe extern "C" fn securechat_client_next_save(
 ) -> securechat_status {
     // SAFETY: a handle and an out-parameter, by the header.
     unsafe {
+        let record = Out::new(record, securechat_record::NONE);
         with("securechat_client_next_save", client, |owned| {
-            let record = Out::new(record, securechat_record::NONE)?;
+            let record = record?;
             if owned.batch.is_none() {
                 let changed = owned.client.poll_save();
                 if changed.is_none() && owned.wrapped.is_none() {
+                    // No save keeps anything back now: what ended links still had comes out, to be dropped.
+                    owned.collect();
+                    owned.ended.clear();
                     return Ok(());
                 }
                 owned.batch = Some(owned.wrapped.take().into_iter().chain(changed.into_iter().flatten()).collect());
@@ -265,11 +274,12 @@ pub unsafe extern "C" fn securechat_client_seal(
 ) -> securechat_status {
     // SAFETY: a handle, texts, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_client_seal", client, |owned| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             let (name, data) = (application_record(text(name, name_len)?), bytes(data, data_len)?);
-            buffer.check(data.len().saturating_add(SEALED_MORE), length)?;
-            buffer.fill(&owned.vault.seal(&name, data, &mut *random()?));
+            let length = buffer.check(data.len().saturating_add(SEALED_MORE), length)?;
+            buffer.fill(&owned.vault.seal(&name, data, &mut *random()?), length);
             Ok(())
         })
     }
@@ -293,8 +303,9 @@ pub unsafe extern "C" fn securechat_client_open(
 ) -> securechat_status {
     // SAFETY: a handle, texts, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_client_open", client, |owned| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             let (name, data) = (application_record(text(name, name_len)?), bytes(data, data_len)?);
             buffer.copy(&owned.vault.open(&name, data)?, length)
         })
@@ -340,6 +351,7 @@ fn owned(client: Client, vault: Vault, wrapped: Option<Save>) -> Owned {
         batch: None,
         given: 0,
         undecided: BTreeSet::new(),
+        ended: BTreeSet::new(),
         lent: Lent::default(),
     }
 }

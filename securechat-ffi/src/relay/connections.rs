@@ -131,8 +131,9 @@ pub unsafe extern "C" fn securechat_relay_connect(
 ) -> securechat_status {
     // SAFETY: a handle, 16 bytes and an out-parameter, by the header.
     unsafe {
+        let connection = Out::new(connection, 0);
         with("securechat_relay_connect", relay, |owned| {
-            let connection = Out::new(connection, 0)?;
+            let connection = connection?;
             owned.at(now)?;
             connection.set(owned.connect(required(address)?)?);
             Ok(())
@@ -198,8 +199,9 @@ pub unsafe extern "C" fn securechat_relay_output(
 ) -> securechat_status {
     // SAFETY: a handle and out-parameters, by the header.
     unsafe {
+        let (data, length) = (Out::new(data, null()), Out::new(length, 0));
         with("securechat_relay_output", relay, |owned| {
-            let (data, length) = (Out::new(data, null())?, Out::new(length, 0)?);
+            let (data, length) = (data?, length?);
             if let Some(connection) = owned.connections.all.get(&connection) {
                 data.set(connection.out.rest().as_ptr());
                 length.set(connection.out.rest().len());
@@ -235,8 +237,9 @@ pub unsafe extern "C" fn securechat_relay_read_output(
 ) -> securechat_status {
     // SAFETY: a handle, a buffer and an out-parameter, by the header.
     unsafe {
+        let length = Out::new(length, 0);
         with("securechat_relay_read_output", relay, |owned| {
-            let (length, mut buffer) = (Out::new(length, 0)?, Buffer::new(buffer, size)?);
+            let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             owned.written(connection, |out| out.read(&mut buffer, length))
         })
     }

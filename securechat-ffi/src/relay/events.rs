@@ -1,7 +1,7 @@
 //! What a relay tells, mostly for the log.
 
 use super::{Owned, securechat_relay};
-use crate::boundary::{with, write_struct};
+use crate::boundary::{OutStruct, with};
 use crate::event::securechat_event_kind::*;
 use crate::event::{
     EVENT_LEAST, SECURECHAT_FLAG_LISTED, SECURECHAT_FLAG_OURS, SECURECHAT_FLAG_TRANSIENT, securechat_event,
@@ -44,9 +44,10 @@ pub unsafe extern "C" fn securechat_relay_next_event(
 ) -> securechat_status {
     // SAFETY: a handle and a struct of the size that the caller says.
     unsafe {
+        let event = OutStruct::new(event, event_size, EVENT_LEAST);
         with("securechat_relay_next_event", relay, |owned| {
-            write_struct(event, event_size, EVENT_LEAST, &securechat_event::new(SECURECHAT_EVENT_NONE))?;
-            write_struct(event, event_size, EVENT_LEAST, &owned.next_event())
+            event?.set(&owned.next_event());
+            Ok(())
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What a relay wants done: hashes, records to commit, records to load.
 
 use super::{Owned, securechat_relay};
-use crate::boundary::{Failure, Result, bytes, with, write_struct};
+use crate::boundary::{Failure, OutStruct, Result, bytes, with};
 use crate::client::state::securechat_record;
 use crate::status::securechat_status;
 use core::ffi::c_char;
@@ -194,7 +194,8 @@ impl Jobs {
 
     /// The answers that follow from what the host says of a job.
     fn completed(&mut self, id: u64, outcome: u32, data: &[u8]) -> Result<Vec<(JobId, JobResult)>> {
-        let job = self.open.get(&id).ok_or(ApiMisuse::NotFound)?;
+        // One that the host was not given yet cannot be done: who names it means another.
+        let job = self.open.get(&id).filter(|_| !self.waiting.contains(&id)).ok_or(ApiMisuse::NotFound)?;
         let refused = || Failure::new(SECURECHAT_ERR_ARGUMENT, "this job has no such outcome");
         let answers = match (job, outcome) {
             (Open::Hash(job, _), SECURECHAT_OUTCOME_OK) => {
@@ -228,7 +229,6 @@ impl Jobs {
             _ => return Err(refused()),
         };
         self.open.remove(&id);
-        self.waiting.retain(|waiting| *waiting != id);
         Ok(answers)
     }
 }
@@ -244,9 +244,10 @@ pub unsafe extern "C" fn securechat_relay_next_job(
 ) -> securechat_status {
     // SAFETY: a handle and a struct of the size that the caller says.
     unsafe {
+        let job = OutStruct::new(job, job_size, JOB_LEAST);
         with("securechat_relay_next_job", relay, |owned| {
-            write_struct(job, job_size, JOB_LEAST, &NOTHING)?;
-            write_struct(job, job_size, JOB_LEAST, &owned.jobs.next())
+            job?.set(&owned.jobs.next());
+            Ok(())
         })
     }
 }

@@ -4,7 +4,7 @@ pub mod connections;
 pub mod events;
 pub mod jobs;
 
-use crate::boundary::{Guarded, Out, call, error_text, free, handle, new_handle, text, with};
+use crate::boundary::{Guarded, Out, call, error_text, free, handle, new_handle, read_struct, text, with};
 use crate::client::state::securechat_record;
 use crate::config::{Settings, securechat_config};
 use crate::identity::securechat_identity;
@@ -12,7 +12,7 @@ use crate::random::random;
 use crate::status::securechat_status;
 use connections::Connections;
 use core::ffi::c_char;
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 use jobs::Jobs;
 use securechat_core::limits::Limits;
 use securechat_core::link::{LinkConfig, Purpose};
@@ -91,6 +91,29 @@ pub struct securechat_relay_options {
     pub dummy_password_len: usize,
 }
 
+impl securechat_relay_options {
+    /// # Safety
+    ///
+    /// `options` is NULL or names as many bytes as its first field says.
+    unsafe fn read(options: *const Self) -> crate::boundary::Result<Self> {
+        if options.is_null() {
+            return Err(SECURECHAT_ERR_NULL.into());
+        }
+        // SAFETY: the caller's promise; the first field is there in every version.
+        let size = unsafe { (&raw const (*options).size).read() } as usize;
+        let none = Self {
+            size: 0,
+            registration_open: 0,
+            server_password: null(),
+            server_password_len: 0,
+            dummy_password: null(),
+            dummy_password_len: 0,
+        };
+        // SAFETY: the caller's promise; integers and pointers, which may have any value until they are followed.
+        unsafe { read_struct(options, size, size_of::<Self>(), none) }
+    }
+}
+
 /// Makes a relay: an empty one if there are no records, or else the one that was kept in them.
 ///
 /// `identity` shows who it is; the relay keeps what it needs of it. `records` are all that SECURECHAT_JOB_COMMIT ever put and did not
@@ -107,14 +130,15 @@ pub unsafe extern "C" fn securechat_relay_new(
     now: u64,
     relay: *mut *mut securechat_relay,
 ) -> securechat_status {
+    // SAFETY: an out-parameter, by the header.
+    let out = unsafe { Out::new(relay, null_mut()) };
     call("securechat_relay_new", || {
         // SAFETY: by the header.
-        let (out, settings, records) = unsafe {
-            (Out::new(relay, null_mut())?, Settings::read(config)?, securechat_record::read(records, records_count)?)
-        };
-        // SAFETY: by the header; all versions of the struct have these fields.
-        let options = unsafe { options.as_ref() }.ok_or(SECURECHAT_ERR_NULL)?;
-        if (options.size as usize) < size_of::<securechat_relay_options>() || options.registration_open > 1 {
+        let (out, settings, records) =
+            unsafe { (out?, Settings::read(config)?, securechat_record::read(records, records_count)?) };
+        // SAFETY: by the header.
+        let options = unsafe { securechat_relay_options::read(options) }?;
+        if options.registration_open > 1 {
             return Err(SECURECHAT_ERR_ARGUMENT.into());
         }
         // SAFETY: texts, by the header.
@@ -185,8 +209,9 @@ pub unsafe extern "C" fn securechat_relay_tick(
 ) -> securechat_status {
     // SAFETY: a handle and an out-parameter, by the header.
     unsafe {
+        let next = Out::new(next, u64::MAX);
         with("securechat_relay_tick", relay, |owned| {
-            let next = Out::new(next, u64::MAX)?;
+            let next = next?;
             owned.at(now)?;
             owned.relay.handle_timeout(owned.now);
             owned.end_late_handshakes();
