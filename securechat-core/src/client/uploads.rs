@@ -98,8 +98,8 @@ impl Client {
             return Err(ApiMisuse::Busy.into());
         }
         let cipher = self.config.policy.suites().first().map_or(Cipher::AesGcm, |suite| suite.cipher);
-        // One user: only the two sides hold the key.
-        let (proof, limits) = (FileProof::Tags, &self.config.limits);
+        let theirs = self.contacts.pin(to).map(|pin| pin.identities().len());
+        let (proof, limits) = (proof_between(self.devices().len(), theirs), &self.config.limits);
         let offer = FileOffer::new(cipher, proof, size, name, media_type, limits, &mut *self.rng)?;
         let (file, sealer) = (offer.id, FileSealer::new(&offer));
         let reachable = |pin: &Pin| pin.identities().iter().any(|device| self.peer_link(device).is_some());
@@ -318,6 +318,29 @@ impl Client {
         self.tell(event);
         if whole {
             self.complete_upload(file);
+        }
+    }
+}
+
+/// How a file between two users is held together (F5): by tags where one device on each side will hold its key, as far as is
+/// known; otherwise by contents, since each of several could make chunks for the others.
+fn proof_between(own_devices: usize, their_devices: Option<usize>) -> FileProof {
+    match (own_devices, their_devices) {
+        (1, Some(1)) => FileProof::Tags,
+        _ => FileProof::Contents,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A device of either side that holds the key, now or after it was revoked, cannot change a file for another one.
+    #[test]
+    fn by_tags_only_between_two_devices() {
+        assert_eq!(proof_between(1, Some(1)), FileProof::Tags);
+        for (own, theirs) in [(2, Some(1)), (1, Some(2)), (1, None), (0, Some(1)), (1, Some(0))] {
+            assert_eq!(proof_between(own, theirs), FileProof::Contents, "{own} {theirs:?}");
         }
     }
 }

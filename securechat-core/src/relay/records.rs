@@ -97,8 +97,9 @@ impl RecordStore {
     /// [`ApiMisuse::Record`] when a record cannot be read or does not go with the others.
     pub fn restore(records: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, ApiMisuse> {
         let mut values = BTreeMap::new();
+        // All are wiped, whichever of them cannot be read.
+        let records: Vec<_> = records.into_iter().map(|(key, value)| (key, SecretVec::new(value))).collect();
         for (key, value) in records {
-            let value = SecretVec::new(value);
             if values.insert(key.parse::<Key>()?, value).is_some() {
                 return Err(ApiMisuse::Record);
             }

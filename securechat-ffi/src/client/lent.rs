@@ -13,6 +13,7 @@ use securechat_core::event::{Event, Message, MessageBody, RequestKind};
 use securechat_core::identity::{Identity, Trust, UserName};
 use securechat_core::wire::Presence;
 use std::collections::VecDeque;
+use zeroize::Zeroize;
 
 /// Keys as they were first seen.
 pub const SECURECHAT_TRUST_SEEN: u32 = 1;
@@ -98,6 +99,9 @@ pub(super) struct Lent {
 impl Lent {
     /// The event that C is told for the client's next one.
     pub(super) fn next(&mut self, poll: impl FnOnce() -> Option<Event>) -> securechat_event {
+        self.data = None;
+        self.name.zeroize();
+        self.media_type.zeroize();
         if let Some((user, presence)) = self.page.pop_front() {
             return self.user_of_page(&user, presence);
         }

@@ -105,8 +105,8 @@ pub struct securechat_client_info {
 /// delete; they are copied. `history` is SECURECHAT_HISTORY_..., `generation` goes with SECURECHAT_HISTORY_AT_LEAST. Of `config` the
 /// suites, rsa_bits and the client's bounds count. Free it with securechat_client_free.
 ///
-/// Fails with SECURECHAT_ERR_DECRYPT when `key` is not the one of these records, SECURECHAT_ERR_RECORD when they cannot be read
-/// or belong to another user, SECURECHAT_ERR_USER_NAME, SECURECHAT_ERR_RANDOMNESS.
+/// Fails with SECURECHAT_ERR_DECRYPT when `key` is not the one of these records, SECURECHAT_ERR_RECORD when they cannot be read,
+/// belong to another user, or are none where `generation` says that there were some, SECURECHAT_ERR_USER_NAME, SECURECHAT_ERR_RANDOMNESS.
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)]
 pub unsafe extern "C" fn securechat_client_new(
@@ -142,6 +142,9 @@ pub unsafe extern "C" fn securechat_client_new(
         };
         let mut config = ClientConfig::new(user);
         (config.policy, config.limits, config.rsa_bits) = (settings.policy, settings.limits, settings.rsa_bits);
+        if records.is_empty() && matches!(history, History::AtLeast(1..)) {
+            return Err(Failure::new(SECURECHAT_ERR_RECORD, "there are no records of a state that was saved once"));
+        }
         let owned =
             if records.is_empty() { create(config, &key, now)? } else { restore(config, &key, records, history, now)? };
         out.set(new_handle(owned));

@@ -27,6 +27,8 @@ pub(super) struct Connections {
     addresses: BTreeMap<Address, usize>,
     /// Those whose handshake is not over, by its deadline.
     handshakes: BTreeSet<(u64, u64)>,
+    /// Those without a login, the oldest first: who makes room.
+    strangers: BTreeSet<u64>,
     /// Those with something to write that the host was not told of, each once.
     ready: VecDeque<u64>,
     last: u64,
@@ -77,6 +79,7 @@ impl Connections {
         let deadline = link.poll_timeout().unwrap_or(u64::MAX);
         *self.addresses.entry(address).or_default() += 1;
         self.handshakes.insert((deadline, self.last));
+        self.strangers.insert(self.last);
         let connection = Connection {
             link,
             out: Outgoing::default(),
@@ -94,6 +97,7 @@ impl Connections {
     fn remove(&mut self, number: u64) -> Option<Connection> {
         let connection = self.all.remove(&number)?;
         self.handshakes.remove(&(connection.deadline, number));
+        self.strangers.remove(&number);
         if let Some(conn) = connection.conn {
             self.of.remove(&conn);
         }
@@ -119,9 +123,10 @@ impl Connections {
 
 /// Takes a connection, and sets `connection` to its number, which is never 0 and never given twice.
 ///
-/// `address` (16 bytes) says where it comes from, the same for the same peer: an IPv6 address, or an IPv4 address in any fixed form.
-/// Fails with SECURECHAT_ERR_BUSY when there are too many from there, or altogether and none of them is still in its handshake: close the
-/// socket.
+/// `address` (16 bytes) says where it comes from, the same for the same peer: an IPv4 address with zeros behind it, or the first 64 bits
+/// of an IPv6 address with zeros behind them, since one subscriber has all that begin alike. When there are too many altogether, the one
+/// that has gone longest without a login is ended. Fails with SECURECHAT_ERR_BUSY when there are too many from there, or all are logged in:
+/// close the socket.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn securechat_relay_connect(
     relay: *mut securechat_relay,
@@ -251,9 +256,9 @@ impl Owned {
             return Err(ApiMisuse::Busy.into());
         }
         if self.connections.all.len() >= self.limits.connections {
-            // Whoever is longest in its handshake makes room.
-            let (_, oldest) = *self.connections.handshakes.first().ok_or(ApiMisuse::Busy)?;
-            self.fail(oldest, PeerMisbehaved::HandshakeTimeout.into());
+            // Whoever has gone longest without a login makes room.
+            let oldest = *self.connections.strangers.first().ok_or(ApiMisuse::Busy)?;
+            self.fail(oldest, ApiMisuse::Busy.into());
             self.connections.remove(oldest);
         }
         let link = Link::responder(self.link.clone(), random()?, self.now)?;
@@ -319,7 +324,10 @@ impl Owned {
                     self.relay.pause_output(conn, self.now);
                 }
             }
-            Output::Admitted => connection.link.raise_frame_limit(),
+            Output::Admitted => {
+                connection.link.raise_frame_limit();
+                self.connections.strangers.remove(&number);
+            }
             Output::Close(code) => {
                 connection.conn = None;
                 self.connections.of.remove(&conn);

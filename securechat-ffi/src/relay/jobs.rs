@@ -25,7 +25,7 @@ pub const SECURECHAT_JOB_VERIFY: u32 = 2;
 /// answered, and there is no other commit. After SECURECHAT_OUTCOME_FAILED the relay works no more: free it, and make it anew from the
 /// records.
 pub const SECURECHAT_JOB_COMMIT: u32 = 3;
-/// Load the record `key`, a chunk of a file: the result's data, or SECURECHAT_OUTCOME_FAILED.
+/// Load the record `key`, a chunk of a file: the result's data, or SECURECHAT_OUTCOME_FAILED, also when it was deleted meanwhile.
 pub const SECURECHAT_JOB_LOAD: u32 = 4;
 
 /// It is done; the password is right.

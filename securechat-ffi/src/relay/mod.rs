@@ -134,8 +134,7 @@ pub unsafe extern "C" fn securechat_relay_new(
     let out = unsafe { Out::new(relay, null_mut()) };
     call("securechat_relay_new", || {
         // SAFETY: by the header.
-        let (out, settings, records) =
-            unsafe { (out?, Settings::read(config)?, securechat_record::read(records, records_count)?) };
+        let (out, settings) = unsafe { (out?, Settings::read(config)?) };
         // SAFETY: by the header.
         let options = unsafe { securechat_relay_options::read(options) }?;
         if options.registration_open > 1 {
@@ -171,12 +170,15 @@ pub unsafe extern "C" fn securechat_relay_new(
             dummy_password: PasswordHash::new(dummy_password),
             limits: settings.limits.clone(),
         };
+        // Last, so that nothing fails while what is secret in them stands outside the store.
+        // SAFETY: records, by the header.
+        let jobs = Jobs::restore(unsafe { securechat_record::read(records, records_count) }?)?;
         let mut owned = Owned {
             relay: Relay::new(config, random()?, now),
             link,
             limits: settings.limits,
             connections: Connections::default(),
-            jobs: Jobs::restore(records)?,
+            jobs,
             told: events::Told::default(),
             now,
         };
