@@ -26,12 +26,10 @@ static int listen_as(const char *port, const char *keyfile) {
     check(securechat_identity_export(identity, bytes, sizeof bytes, &length)); // import may have renewed it
     replace_file(keyfile, bytes, length);
     explicit_bzero(bytes, sizeof bytes);
-    check(securechat_identity_bundle(identity, bundle, sizeof bundle, &length));
-    check(securechat_bundle_read(bundle, length, &info, sizeof info));
+    check(securechat_identity_bundle(identity, bundle, sizeof bundle, &length)), check(securechat_bundle_read(bundle, length, &info, sizeof info));
     int listening = open_socket(NULL, port, 1);
     fprintf(stderr, "%u %s\n", port_of(listening), to_hex(info.fingerprint, 32, digits));
     int fd = accept(listening, NULL, NULL); // one connection, and no other
-    close(listening);
     check(securechat_link_new(NULL, SECURECHAT_ROLE_RESPONDER, SECURECHAT_PURPOSE_RELAY, identity, NULL, now_ms(), &channel));
     securechat_identity_free(identity);
     return fd;
@@ -53,6 +51,8 @@ int main(int count, char **words) {
         die("channel listen PORT KEYFILE\nchannel connect HOST PORT FINGERPRINT (64 digits)");
     for (set_nonblocking(fd);;) {
         while (check(securechat_link_next_event(channel, &event, sizeof event)), event.kind != SECURECHAT_EVENT_NONE) {
+            if (event.kind == SECURECHAT_EVENT_VERIFY)
+                die("whoever answers has another key than the one expected");
             opened |= event.kind == SECURECHAT_EVENT_OPEN;
             over |= event.kind == SECURECHAT_EVENT_CLOSED_BY_PEER;
             theirs |= event.kind == SECURECHAT_EVENT_DATA && event.data_len == 0; // the last record is empty

@@ -58,7 +58,7 @@ impl Relay {
             command.args(["127.0.0.1", port]).arg(data);
         }
         let mut program = Program::start(command);
-        let address = program.expect("127.0.0.1:").trim().to_owned();
+        let address = program.expect("#").trim().to_owned(); // a line of its own
         Self { program, address }
     }
 

@@ -13,7 +13,7 @@ fn the_headers_compile_in_every_standard() {
     fs::copy(&c, &cpp).unwrap();
     fs::write(&hpp, "#include <securechat.hpp>\nint main() { return securechat::version() == 0; }\n").unwrap();
     for [cc, cxx] in compilers("the header alone") {
-        let mut check = |compiler: &str, source: &Path, standards: &[&str]| {
+        let check = |compiler: &str, source: &Path, standards: &[&str]| {
             for standard in standards {
                 let mut command = Command::new(compiler);
                 command.arg(format!("-std={standard}")).args(WARNINGS).arg("-fsyntax-only");

@@ -55,7 +55,7 @@ pub fn channel(kit: &Kit) {
     command.args(["connect", "127.0.0.1", line.split_once(' ').unwrap().0, &other]);
     let (status, printed) = Program::start(command).end();
     assert_eq!((status, listener.end().0), (1, 1), "{printed}");
-    assert!(printed.contains("identity is not the one expected"), "{printed}");
+    assert!(printed.contains("another key than the one expected"), "{printed}");
 }
 
 pub fn sealfile(kit: &Kit) {
