@@ -37,9 +37,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for symbol in $symbols; do echo "--undefined=$symbol"; done >"$work/roots"
 ld -r --gc-sections --force-group-allocation "@$work/roots" -o "$work/all.o" "$BUILD/libsecurechat.a"
+# What the C library may lack is looked for at run time by a weak name, which ld makes a local one: it is weak again.
+readelf -sW "$work/all.o" | awk '$5 == "LOCAL" && $7 == "UND" && $8 != "" { print $8 }' >"$work/weak"
 # .llvmbc: what the standard library carries for its own optimisation at link time; tools of other versions of LLVM stumble over it.
 objcopy --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd \
     --wildcard --keep-global-symbol='securechat_*' "$work/all.o" "$work/securechat.o"
+objcopy --weaken-symbols="$work/weak" "$work/securechat.o"
 rm -f "$lib/libsecurechat.a"
 ar rcs "$lib/libsecurechat.a" "$work/securechat.o"
 chmod 644 "$lib/libsecurechat.a"

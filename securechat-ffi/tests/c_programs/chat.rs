@@ -27,7 +27,15 @@ fn rust_programs() -> &'static Path {
         // This test is target/PROFILE/deps/c_programs-….
         let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
         let mut command = Command::new(env!("CARGO"));
-        command.current_dir(root()).args(["build", "--quiet", "--bins", "-p", "securechat-client", "-p", "securechat-server"]);
+        command.current_dir(root()).args([
+            "build",
+            "--quiet",
+            "--bins",
+            "-p",
+            "securechat-client",
+            "-p",
+            "securechat-server",
+        ]);
         command.arg("--target-dir").arg(folder.parent().unwrap());
         if folder.ends_with("release") {
             command.arg("--release");
@@ -58,7 +66,8 @@ impl Relay {
             command.args(["127.0.0.1", port]).arg(data);
         }
         let mut program = Program::start(command);
-        let address = program.expect("#").trim().to_owned(); // a line of its own
+        // The log has it too, but only this line begins so.
+        let address = program.expect(if language == Rust { "    127.0.0.1:" } else { "127.0.0.1:" }).trim().to_owned();
         Self { program, address }
     }
 
@@ -87,7 +96,9 @@ impl Person {
             command.args(["state", name, &relay.address]);
         }
         command.current_dir(&folder);
-        command.env("SECURECHAT_PASSPHRASE", "a passphrase for tests").env("SECURECHAT_PASSWORD", "a password for tests");
+        command
+            .env("SECURECHAT_PASSPHRASE", "a passphrase for tests")
+            .env("SECURECHAT_PASSWORD", "a password for tests");
         Self { program: Program::start(command), language, folder }
     }
 

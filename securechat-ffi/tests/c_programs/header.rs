@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 fn the_headers_compile_in_every_standard() {
     let place = place("standards");
     let (c, cpp, hpp) = (place.join("header.c"), place.join("header.cpp"), place.join("wrapper.cpp"));
-    fs::write(&c, "#include <securechat.h>\nint main(void) { return (int)securechat_version_number() * 0; }\n").unwrap();
+    fs::write(&c, "#include <securechat.h>\nint main(void) { return (int)securechat_version_number() * 0; }\n")
+        .unwrap();
     fs::copy(&c, &cpp).unwrap();
     fs::write(&hpp, "#include <securechat.hpp>\nint main() { return securechat::version() == 0; }\n").unwrap();
     for [cc, cxx] in compilers("the header alone") {
@@ -32,7 +33,11 @@ pub fn examples(place: &Path) -> Vec<PathBuf> {
     let mut sources = Vec::new();
     let mut lines = header.lines();
     while lines.by_ref().any(|line| line.trim() == "* ```c") {
-        let body: Vec<&str> = lines.by_ref().map(|line| line.trim_start().strip_prefix('*').unwrap()).take_while(|line| line.trim() != "```").collect();
+        let body: Vec<&str> = lines
+            .by_ref()
+            .map(|line| line.trim_start().strip_prefix('*').unwrap())
+            .take_while(|line| line.trim() != "```")
+            .collect();
         let source = place.join(format!("example{}.c", sources.len() + 1));
         let text = format!(
             "#include <assert.h>\n#include <securechat.h>\n#include <string.h>\n\nstatic void example(uint64_t now) {{\n    (void)now;\n{}\n}}\n\n\
@@ -97,7 +102,9 @@ fn the_abi_is_that_of_the_baseline() {
     fs::write(place.join("abi.c"), source).unwrap();
     let library = place.join("libsecurechat.so.0");
     let mut command = Command::new("cc");
-    command.args(["-std=c11", "-g", "-shared", "-fPIC", "-Wl,-soname,libsecurechat.so.0", "-I"]).arg(root().join("include"));
+    command
+        .args(["-std=c11", "-g", "-shared", "-fPIC", "-Wl,-soname,libsecurechat.so.0", "-I"])
+        .arg(root().join("include"));
     run(command.arg(place.join("abi.c")).arg("-o").arg(&library));
     let baseline = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/securechat.abi");
     if std::env::var_os(WRITE).is_some() {

@@ -36,7 +36,10 @@ fn names_and_links_are_those_that_linker_and_loader_look_for() {
     let lib = prefix().join("lib");
     let version = env!("CARGO_PKG_VERSION");
     assert!(lib.join(format!("libsecurechat.so.{version}")).symlink_metadata().unwrap().is_file());
-    assert_eq!(fs::read_link(lib.join("libsecurechat.so.0")).unwrap(), Path::new(&format!("libsecurechat.so.{version}")));
+    assert_eq!(
+        fs::read_link(lib.join("libsecurechat.so.0")).unwrap(),
+        Path::new(&format!("libsecurechat.so.{version}"))
+    );
     assert_eq!(fs::read_link(lib.join("libsecurechat.so")).unwrap(), Path::new("libsecurechat.so.0"));
     for header in ["securechat.h", "securechat.hpp"] {
         let installed = fs::read(prefix().join("include").join(header)).unwrap();
@@ -51,7 +54,10 @@ fn a_package_is_made_in_a_folder_of_its_own() {
     run(command.env("BUILD", libraries()).env("DESTDIR", &stage).env("PREFIX", "/usr").env("LIBDIR", "/usr/lib/here"));
     assert!(stage.join("usr/lib/here/libsecurechat.so").exists());
     let described = fs::read_to_string(stage.join("usr/lib/here/pkgconfig/securechat.pc")).unwrap();
-    assert!(described.contains("libdir=/usr/lib/here\n") && !described.contains(stage.to_str().unwrap()), "{described}");
+    assert!(
+        described.contains("libdir=/usr/lib/here\n") && !described.contains(stage.to_str().unwrap()),
+        "{described}"
+    );
 }
 
 #[test]
@@ -70,7 +76,8 @@ fn make_and_cmake_build_the_programs() {
     for folder in ["c", "cpp"] {
         run(Command::new("cp").arg("-R").arg(root().join("examples").join(folder)).arg(&copy));
     }
-    for (folder, program, extra) in [("c", "channel", None), ("c", "channel", Some("STATIC=1")), ("cpp", "chat", None)] {
+    for (folder, program, extra) in [("c", "channel", None), ("c", "channel", Some("STATIC=1")), ("cpp", "chat", None)]
+    {
         if !is_there("make") {
             skipped("the Makefiles", "there is no make");
             break;

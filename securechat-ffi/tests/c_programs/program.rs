@@ -42,7 +42,8 @@ impl Program {
     pub fn type_line(&mut self, line: &str) {
         let input = self.input.as_mut().unwrap();
         let written = writeln!(input, "{line}").and_then(|()| input.flush());
-        written.unwrap_or_else(|error| panic!("{error}: {:#?}", self.seen));
+        written
+            .unwrap_or_else(|error| panic!("{error}: {:#?} {:#?}", self.seen, self.lines.iter().collect::<Vec<_>>()));
     }
 
     /// Nothing more is typed.

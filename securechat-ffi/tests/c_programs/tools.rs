@@ -36,9 +36,16 @@ fn valgrind_reports_nothing() {
         return skipped("valgrind", "it cannot run what is instrumented");
     }
     let mut kit = Kit::new("valgrind", ["cc", "c++"], &[]);
-    kit.under = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=all"]
-        .map(str::to_owned)
-        .to_vec();
+    kit.under = [
+        "valgrind",
+        "--quiet",
+        "--error-exitcode=99",
+        "--leak-check=full",
+        "--show-leak-kinds=all",
+        "--errors-for-leak-kinds=all",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     for source in header::examples(&place("examples-valgrind")) {
         let program = source.with_extension("");
         run(with_library(&mut Command::new("cc"), &source, &program));
