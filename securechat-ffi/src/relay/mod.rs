@@ -132,6 +132,7 @@ pub unsafe extern "C" fn securechat_relay_new(
 ) -> securechat_status {
     // SAFETY: an out-parameter, by the header.
     let out = unsafe { Out::new(relay, null_mut()) };
+    let now = now.min(LATEST);
     call("securechat_relay_new", || {
         // SAFETY: by the header.
         let (out, settings) = unsafe { (out?, Settings::read(config)?) };
@@ -239,10 +240,13 @@ pub unsafe extern "C" fn securechat_relay_shutdown(relay: *mut securechat_relay,
     }
 }
 
+/// The latest time that counts, far beyond all calendars. At the very end of the numbers a timer would be due for ever.
+const LATEST: u64 = 1 << 53;
+
 impl Owned {
     /// Notes the time. Fails once a transaction failed, since the memory is ahead of the records then.
     fn at(&mut self, now: u64) -> crate::boundary::Result {
-        self.now = self.now.max(now);
+        self.now = self.now.max(now.min(LATEST));
         if self.jobs.failed { Err(SECURECHAT_ERR_STORE.into()) } else { Ok(()) }
     }
 
