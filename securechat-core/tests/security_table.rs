@@ -19,7 +19,7 @@ fn read(folder: &Path, all: &mut String) {
 fn every_property_names_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut sources = String::new();
-    for folder in ["securechat-core/src", "securechat-core/tests", "examples"] {
+    for folder in ["securechat-core/src", "securechat-core/tests", "securechat-ffi/tests", "examples"] {
         read(&root.join(folder), &mut sources);
     }
     let table = fs::read_to_string(root.join("SECURITY.md")).unwrap();
