@@ -1461,7 +1461,7 @@ typedef struct securechat_link securechat_link;
  *
  * `role` is SECURECHAT_ROLE_..., `purpose` SECURECHAT_PURPOSE_... and the same on both ends. `identity` is needed by the responder and by
  * both peers, and not shown by an initiator towards a relay, which may pass NULL. `pin` is the fingerprint (32 bytes) that the
- * other side's identity must have, or NULL: then the link stops with SECURECHAT_EVENT_VERIFY. Free it with securechat_link_free.
+ * other side's identity must have, or NULL. The link stops with SECURECHAT_EVENT_VERIFY where it has another, or there is no pin. Free it with securechat_link_free.
  * Fails with SECURECHAT_ERR_MISSING_KEY when an identity, or a key that the suites need, is missing.
  *
  * Towards a securechat relay use a client instead: it takes long frames after a login only.
@@ -1619,7 +1619,7 @@ typedef struct securechat_client securechat_client;
 /**
  * There is no one-time code.
  */
-#define SECURECHAT_NO_CODE UINT32_MAX
+#define SECURECHAT_NO_CODE 4294967295
 
 /**
  * Keys as they were first seen.
@@ -2065,7 +2065,8 @@ securechat_status securechat_client_accept_file(struct securechat_client *client
 securechat_status securechat_client_cancel_file(struct securechat_client *client, const uint8_t *file, uint64_t now);
 
 /**
- * Begins a link to a relay, whose address is `host:port#fingerprint`, and sets `link` to its number.
+ * Begins a link to a relay, whose address is `host:port#fingerprint`, and sets `link` to its number,
+ * which is never 0.
  *
  * Connect a socket to host and port (securechat_address_parse) and move its bytes. The relay must have that fingerprint, or
  * else the one that was pinned for that place before; where neither is known, SECURECHAT_EVENT_VERIFY asks. A device with an account
@@ -2196,8 +2197,8 @@ securechat_status securechat_client_send(struct securechat_client *client,
  * delete; they are copied. `history` is SECURECHAT_HISTORY_..., `generation` goes with SECURECHAT_HISTORY_AT_LEAST. Of `config` the
  * suites, rsa_bits and the client's bounds count. Free it with securechat_client_free.
  *
- * Fails with SECURECHAT_ERR_DECRYPT when `key` is not the one of these records, SECURECHAT_ERR_RECORD when they cannot be read
- * or belong to another user, SECURECHAT_ERR_USER_NAME, SECURECHAT_ERR_RANDOMNESS.
+ * Fails with SECURECHAT_ERR_DECRYPT when `key` is not the one of these records, SECURECHAT_ERR_RECORD when they cannot be read,
+ * belong to another user, or are none where `generation` says that there were some, SECURECHAT_ERR_USER_NAME, SECURECHAT_ERR_RANDOMNESS.
  */
 securechat_status securechat_client_new(const struct securechat_config *config,
                                         const char *user,
@@ -2580,7 +2581,7 @@ typedef struct securechat_relay securechat_relay;
 #define SECURECHAT_JOB_COMMIT 3
 
 /**
- * Load the record `key`, a chunk of a file: the result's data, or SECURECHAT_OUTCOME_FAILED.
+ * Load the record `key`, a chunk of a file: the result's data, or SECURECHAT_OUTCOME_FAILED, also when it was deleted meanwhile.
  */
 #define SECURECHAT_JOB_LOAD 4
 
@@ -2725,9 +2726,10 @@ securechat_status securechat_relay_shutdown(struct securechat_relay *relay, uint
 /**
  * Takes a connection, and sets `connection` to its number, which is never 0 and never given twice.
  *
- * `address` (16 bytes) says where it comes from, the same for the same peer: an IPv6 address, or an IPv4 address in any fixed form.
- * Fails with SECURECHAT_ERR_BUSY when there are too many from there, or altogether and none of them is still in its handshake: close the
- * socket.
+ * `address` (16 bytes) says where it comes from, the same for the same peer: an IPv4 address with zeros behind it, or the first 64 bits
+ * of an IPv6 address with zeros behind them, since one subscriber has all that begin alike. When there are too many altogether, the one
+ * that has gone longest without a login is ended. Fails with SECURECHAT_ERR_BUSY when there are too many from there, or all are logged in:
+ * close the socket.
  */
 securechat_status securechat_relay_connect(struct securechat_relay *relay,
                                            const uint8_t *address,

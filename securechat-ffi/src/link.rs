@@ -163,7 +163,7 @@ fn show(event: &mut securechat_event, bundle: &SignedBundle) {
 ///
 /// `role` is SECURECHAT_ROLE_..., `purpose` SECURECHAT_PURPOSE_... and the same on both ends. `identity` is needed by the responder and by
 /// both peers, and not shown by an initiator towards a relay, which may pass NULL. `pin` is the fingerprint (32 bytes) that the
-/// other side's identity must have, or NULL: then the link stops with SECURECHAT_EVENT_VERIFY. Free it with securechat_link_free.
+/// other side's identity must have, or NULL. The link stops with SECURECHAT_EVENT_VERIFY where it has another, or there is no pin. Free it with securechat_link_free.
 /// Fails with SECURECHAT_ERR_MISSING_KEY when an identity, or a key that the suites need, is missing.
 ///
 /// Towards a securechat relay use a client instead: it takes long frames after a login only.

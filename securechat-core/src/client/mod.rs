@@ -172,7 +172,7 @@ impl Client {
             outbox: Outbox::default(),
             inbox: Inbox::default(),
             links: BTreeMap::new(),
-            next_link: 0,
+            next_link: 1,
             uploads: BTreeMap::new(),
             downloads: downloads::Downloads::default(),
             repairs: Repairs::default(),

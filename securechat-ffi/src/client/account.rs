@@ -11,7 +11,7 @@ use securechat_core::wire::Presence;
 use securechat_status::*;
 
 /// There is no one-time code.
-pub const SECURECHAT_NO_CODE: u32 = u32::MAX;
+pub const SECURECHAT_NO_CODE: u32 = 4_294_967_295;
 
 /// Gives the relay's own password, where it has one, before registering or logging in with a password.
 ///

@@ -12,7 +12,8 @@ use securechat_core::identity::{Fingerprint, RelayAddress};
 
 use securechat_status::*;
 
-/// Begins a link to a relay, whose address is `host:port#fingerprint`, and sets `link` to its number.
+/// Begins a link to a relay, whose address is `host:port#fingerprint`, and sets `link` to its number,
+/// which is never 0.
 ///
 /// Connect a socket to host and port (securechat_address_parse) and move its bytes. The relay must have that fingerprint, or
 /// else the one that was pinned for that place before; where neither is known, SECURECHAT_EVENT_VERIFY asks. A device with an account
