@@ -119,3 +119,31 @@ fn the_abi_is_that_of_the_baseline() {
         String::from_utf8_lossy(&output.stdout)
     );
 }
+
+/// A block of the README, as it stands there.
+fn of_the_readme(language: &str) -> String {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_readme_s_program_in_c_runs() {
+    let text = of_the_readme("c");
+    assert!(text.lines().count() <= 25);
+    for [cc, _] in compilers("the README's program") {
+        let source = place(&format!("readme-{cc}")).join("smallest.c");
+        fs::write(&source, &text).unwrap();
+        let program = source.with_extension("");
+        run(with_library(Command::new(cc).arg("-std=c99"), &source, &program));
+        assert_eq!(run(&mut Command::new(&program)), "hello\n");
+    }
+}
+
+/// `tests/bindings.rs` runs it.
+#[test]
+fn the_readme_s_program_in_python_is_the_smallest_example() {
+    let text = of_the_readme("python");
+    assert!(text.lines().count() <= 25);
+    assert_eq!(text, fs::read_to_string(root().join("examples/python/binding/smallest.py")).unwrap());
+}
