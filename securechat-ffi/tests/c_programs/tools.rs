@@ -35,14 +35,15 @@ fn valgrind_reports_nothing() {
     if std::env::var_os("SECURECHAT_SANITIZED").is_some() {
         return skipped("valgrind", "it cannot run what is instrumented");
     }
+    // A program that ends with an error may have left what it held to the system; what nothing points to is a leak.
     let mut kit = Kit::new("valgrind", ["cc", "c++"], &[]);
     kit.under = [
         "valgrind",
         "--quiet",
         "--error-exitcode=99",
         "--leak-check=full",
-        "--show-leak-kinds=all",
-        "--errors-for-leak-kinds=all",
+        "--show-leak-kinds=definite,indirect,possible",
+        "--errors-for-leak-kinds=definite,indirect,possible",
     ]
     .map(str::to_owned)
     .to_vec();
