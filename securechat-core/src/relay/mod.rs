@@ -254,7 +254,8 @@ impl Relay {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: u64) {
-        while let Some((_, timer)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+        // What is set for the end of time is set again for it, and never due.
+        while let Some((_, timer)) = self.timers.first().copied().filter(|(at, _)| *at <= now && *at < u64::MAX) {
             self.timers.pop_first();
             match timer {
                 Timer::Connection(conn) => self.check_deadline(conn, now),

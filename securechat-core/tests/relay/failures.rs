@@ -144,3 +144,17 @@ fn a_confused_host_confuses_nobody_else() {
     assert_eq!(net.answer(alice.conn(), id).unwrap().unwrap_err().code, RefusalCode::Unavailable);
     assert!(matches!(net.request(alice.conn(), &Request::Ping(securechat_core::wire::Ping)), Ok(Reply::Ping(_))));
 }
+
+/// A clock that stands at the end of all time is no reason to work for ever.
+#[test]
+fn the_end_of_time_ends_a_turn() {
+    let mut net = Net::new();
+    let alice = net.registered("alice", 1);
+    for now in [u64::MAX - 1, u64::MAX, u64::MAX] {
+        net.relay.handle_timeout(now);
+        while net.relay.poll_job().is_some() {}
+        while net.relay.poll_output().is_some() {}
+    }
+    assert!(net.relay.poll_timeout().is_some());
+    net.relay.disconnect(alice.conn(), u64::MAX);
+}
