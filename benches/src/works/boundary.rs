@@ -41,7 +41,7 @@ fn nothing() -> Run {
 fn tick() -> Run {
     let ends = Ends::open();
     timed(move || {
-        let mut next = 0;
+        let mut next: u64 = 0;
         // SAFETY: a handle, and a place for a number.
         ok(unsafe {
             black_box(securechat_link_tick as unsafe extern "C" fn(_, _, _) -> _)(ends.0[0], NOW, &raw mut next)

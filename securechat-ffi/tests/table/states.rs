@@ -187,8 +187,11 @@ pub fn free(handle: usize, kind: Kind) {
     }
 }
 
-/// Every state of a kind, by name.
-pub fn all(kind: Kind) -> Vec<(&'static str, fn() -> usize)> {
+/// A state's name, and what makes a handle in it.
+pub type State = (&'static str, fn() -> usize);
+
+/// Every state of a kind.
+pub fn all(kind: Kind) -> Vec<State> {
     match kind {
         Kind::Identity => vec![
             ("made", || identity(NOW) as usize),
