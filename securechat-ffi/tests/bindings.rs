@@ -185,7 +185,7 @@ fn talk(net: &Net, command: impl Fn() -> Command) {
     alice.expect("carol: now I am");
 
     alice.type_line("/verify carol");
-    let shown = alice.expect("safety number with carol: ");
+    let shown = alice.expect("safety number with carol");
     carol.type_line("/verify alice");
     let mut number = carol.expect_one_of(&["safety number with alice: ", "can show the safety number"]);
     if number.contains("can show") {
