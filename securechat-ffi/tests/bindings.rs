@@ -142,6 +142,8 @@ fn talk(net: &Net, command: impl Fn() -> Command) {
     let mut alice = net.alice();
     let mut carol = start();
     carol.expect("logged in as carol");
+    // Who comes and goes within the second in which changes are gathered was never seen.
+    alice.expect("carol is online");
 
     carol.type_line("/pm alice hello from carol ✓");
     alice.expect("carol: hello from carol ✓");

@@ -20,6 +20,7 @@ use securechat_core::link::Purpose;
 use securechat_core::suite::Suite;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
+use zeroize::Zeroizing;
 
 pub(super) fn works() -> Vec<Work> {
     let message = |name: &str, size: usize, target: Option<f64>| {
@@ -44,7 +45,7 @@ fn tick() -> Run {
         let mut next: u64 = 0;
         // SAFETY: a handle, and a place for a number.
         ok(unsafe {
-            black_box(securechat_link_tick as unsafe extern "C" fn(_, _, _) -> _)(ends.0[0], NOW, &raw mut next)
+            black_box(securechat_link_tick as unsafe extern "C" fn(_, _, _) -> _)(ends.pair()[0], NOW, &raw mut next)
         });
     })
 }
@@ -53,7 +54,7 @@ fn tick() -> Run {
 fn through_c(size: usize) -> Run {
     let (ends, data) = (Ends::open(), noise_bytes(size));
     timed(move || {
-        let [from, to] = ends.0;
+        let [from, to] = ends.pair();
         // SAFETY: handles and bytes that live.
         ok(unsafe { securechat_link_send(from, black_box(data.as_ptr()), data.len()) });
         carry(from, to);
@@ -67,7 +68,8 @@ fn in_rust(size: usize) -> Run {
     let (mut from, mut to) = links::Ends::new(Suite::ALL[4], Purpose::Relay, None).open();
     let (data, mut wire) = (noise_bytes(size), Vec::new());
     timed(move || {
-        black_box(links::record(&mut from, &mut to, black_box(&data), &mut wire));
+        // Wiped, as what C was lent is.
+        black_box(Zeroizing::new(links::record(&mut from, &mut to, black_box(&data), &mut wire)));
     })
 }
 
@@ -99,6 +101,13 @@ impl Ends {
         assert_eq!(next_event(initiator).kind, SECURECHAT_EVENT_OPEN as u32);
         assert_eq!(next_event(responder).kind, SECURECHAT_EVENT_OPEN as u32);
         Self(ends)
+    }
+}
+
+impl Ends {
+    /// The handles. Through a method, so that a closure takes the ends whole and not only what is copied of them.
+    fn pair(&self) -> [*mut securechat_link; 2] {
+        self.0
     }
 }
 
