@@ -247,6 +247,8 @@ pub unsafe extern "C" fn securechat_link_input(
     // SAFETY: a handle and bytes, by the header.
     unsafe {
         with("securechat_link_input", link, |channel| {
+            // What was lent is over; what comes takes its place in memory, which the caches still have.
+            channel.lent.replace(None);
             let result = channel.link.handle_input(bytes(data, data_len)?, now);
             channel.raise();
             Ok(result?)

@@ -7,7 +7,7 @@ use super::*;
 use drawn_jobs::{Draw, full};
 use securechat_core::identity::{Identity, UserName};
 use securechat_core::relay::{ChunkState, MemoryStore, NewAccount, PasswordHash, StoredItem, StoredList, StoredPrekey};
-use securechat_core::wire::{BlobId, EnvelopeId};
+use securechat_core::wire::{BlobId, Bytes, EnvelopeId};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
