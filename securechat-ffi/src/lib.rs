@@ -5,7 +5,7 @@
 //! What all functions have in common: handles are made by a function of their group and freed once by its `_free`; one thread
 //! uses a handle at a time; a function that can fail returns a [`securechat_status`](status::securechat_status); out-parameters are set on every path;
 //! input is a pointer and a length; what is lent ends at the next call on the handle that is not const; a panic never
-//! crosses. [`boundary`] is where all of that is done, so that the functions read as what they do.
+//! crosses. `boundary` is where all of that is done, so that the functions read as what they do.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod boundary;

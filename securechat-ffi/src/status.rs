@@ -40,7 +40,7 @@ pub enum securechat_status {
     SECURECHAT_ERR_UNKNOWN_VALUE = 103,
     /// A length or a count is outside its limit.
     SECURECHAT_ERR_OUT_OF_BOUNDS = 104,
-    /// A user name is not [a-z0-9][a-z0-9._-]{0,31}.
+    /// A user name is not `[a-z0-9][a-z0-9._-]{0,31}`.
     SECURECHAT_ERR_USER_NAME = 105,
     /// A public key is not a valid one of its kind, or outside the allowed sizes.
     SECURECHAT_ERR_PUBLIC_KEY = 106,

@@ -100,7 +100,7 @@ pub struct securechat_client_info {
 
 /// Makes a client: a new device if there are no records, or else the device that was saved in them.
 ///
-/// `user` is a name of [a-z0-9][a-z0-9._-]{0,31}. `key`, 32 bytes, protects the saved records: derive it from a passphrase with
+/// `user` is a name of `[a-z0-9][a-z0-9._-]{0,31}`. `key`, 32 bytes, protects the saved records: derive it from a passphrase with
 /// Argon2id, or keep it in the system's key store. `records` are all that securechat_client_next_save ever gave and did not
 /// delete; they are copied. `history` is SECURECHAT_HISTORY_..., `generation` goes with SECURECHAT_HISTORY_AT_LEAST. Of `config` the
 /// suites, rsa_bits and the client's bounds count. Free it with securechat_client_free.
