@@ -319,3 +319,84 @@ fn the_size_of_a_file_costs_nothing() {
         }
     }
 }
+
+/// Moves bytes between the far end of a link and a relay's connection until nothing moves; says whether the link opened.
+fn talk(link: *mut securechat_link, relay: *mut securechat_relay, connection: u64) -> bool {
+    let mut opened = false;
+    loop {
+        let (mut to_relay, mut to_link, mut length) = ([0; 4_096], [0; 4_096], 0);
+        unsafe {
+            let status = securechat_link_read_output(link, to_relay.as_mut_ptr(), to_relay.len(), &raw mut length);
+            assert_eq!(status, SECURECHAT_OK);
+            let sent = length;
+            assert_eq!(securechat_relay_input(relay, connection, to_relay.as_ptr(), sent, NOW), SECURECHAT_OK);
+            let (buffer, size) = (to_link.as_mut_ptr(), to_link.len());
+            let status = securechat_relay_read_output(relay, connection, buffer, size, &raw mut length);
+            assert_eq!(status, SECURECHAT_OK);
+            assert_eq!(securechat_link_input(link, to_link.as_ptr(), length, NOW), SECURECHAT_OK);
+            while let Some(event) = link_event(link) {
+                opened |= event.is(SECURECHAT_EVENT_OPEN);
+            }
+            if sent + length == 0 {
+                return opened;
+            }
+        }
+    }
+}
+
+/// D8: who ends the handshake and then does nothing makes room for who comes later, as one who never ends it does.
+#[test]
+fn strangers_keep_nobody_out() {
+    let mut config = defaults();
+    config.connections = 3;
+    let (mut relay, identity, options) = (null_mut(), import(&states::known().identity, NOW), options());
+    unsafe {
+        let status =
+            securechat_relay_new(&raw const config, identity, &raw const options, null(), 0, NOW, &raw mut relay);
+        assert_eq!(status, SECURECHAT_OK);
+        for number in 1..=9 {
+            let mut connection = 0;
+            let status = securechat_relay_connect(relay, [number as u8; 16].as_ptr(), NOW, &raw mut connection);
+            assert_eq!((status, connection), (SECURECHAT_OK, number));
+            let ends = link_pair(identity, NOW);
+            assert!(talk(ends[0], relay, connection), "{number}");
+            ends.into_iter().for_each(|end| securechat_link_free(end));
+        }
+        let (mut ended, mut event) = (Vec::new(), no_event());
+        while securechat_relay_next_event(relay, &raw mut event, size_of_val(&event)) == SECURECHAT_OK
+            && event.kind != 0
+        {
+            if event.kind == SECURECHAT_EVENT_RELAY_ENDED as u32 {
+                ended.push(event.connection);
+            }
+        }
+        assert_eq!(ended, [1, 2, 3, 4, 5, 6]);
+        securechat_relay_free(relay);
+        securechat_identity_free(identity);
+    }
+}
+
+/// S10: a store that was emptied does not make a new device of one that was saved once.
+#[test]
+fn no_records_are_not_those_of_a_known_generation() {
+    for (generation, expected) in [(1, SECURECHAT_ERR_RECORD), (0, SECURECHAT_OK)] {
+        let mut client = null_mut();
+        let (user, history) = (c"alice".as_ptr().cast(), SECURECHAT_HISTORY_AT_LEAST);
+        let status = unsafe {
+            securechat_client_new(
+                null(),
+                user,
+                5,
+                [7; 32].as_ptr(),
+                null(),
+                0,
+                history,
+                generation,
+                NOW,
+                &raw mut client,
+            )
+        };
+        assert_eq!((status, client.is_null()), (expected, expected != SECURECHAT_OK));
+        unsafe { securechat_client_free(client) };
+    }
+}
