@@ -42,7 +42,8 @@ readelf -sW "$work/all.o" | awk '$5 == "LOCAL" && $7 == "UND" && $8 != "" { prin
 # .llvmbc: what the standard library carries for its own optimisation at link time; tools of other versions of LLVM stumble over it.
 objcopy --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd \
     --wildcard --keep-global-symbol='securechat_*' "$work/all.o" "$work/securechat.o"
-objcopy --weaken-symbols="$work/weak" "$work/securechat.o"
+# An optimised library may have none, and objcopy takes no empty list.
+[ ! -s "$work/weak" ] || objcopy --weaken-symbols="$work/weak" "$work/securechat.o"
 rm -f "$lib/libsecurechat.a"
 ar rcs "$lib/libsecurechat.a" "$work/securechat.o"
 chmod 644 "$lib/libsecurechat.a"
