@@ -111,6 +111,9 @@ fn the_abi_is_that_of_the_baseline() {
         let mut command = Command::new("abidw");
         command.args(["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--no-architecture"]);
         run(command.arg("--out-file").arg(&baseline).arg(&library));
+        // Where it was compiled is nobody's concern.
+        let written = fs::read_to_string(&baseline).unwrap();
+        fs::write(&baseline, written.replace(place.join("abi.c").to_str().unwrap(), "abi.c")).unwrap();
     }
     let output = Command::new("abidiff").args(["--no-architecture"]).arg(&baseline).arg(&library).output().unwrap();
     assert!(
