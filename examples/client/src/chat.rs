@@ -2,9 +2,9 @@
 
 use crate::driver::{Driver, Input};
 use crate::error::Error;
-use crate::passphrase::Cost;
 use crate::state::{State, now};
 use securechat_core::client::Client;
+use securechat_core::content::MessageId;
 use securechat_core::error::Error as CoreError;
 use securechat_core::event::{Event, FileId};
 use securechat_core::identity::{RelayAddress, UserName};
@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// Inputs that may wait for the loop; what is beyond waits in the sockets.
 const INBOX: usize = 64;
@@ -105,6 +104,20 @@ impl Chat {
         })
     }
 
+    /// Sends a text to a user, and keeps it in the history. What [`call`](Self::call) sends is in no history.
+    pub fn send_text(&self, to: UserName, text: impl Into<String>) -> Result<MessageId, Error> {
+        let text = text.into();
+        self.run(move |driver| driver.send_text(&to, &text))
+    }
+
+    /// Runs `command` with the state: its history, archives, passphrase.
+    pub fn with_state<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut State) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.run(move |driver| command(driver.state()))
+    }
+
     /// Offers the file at `path` to a user, and sends it.
     pub fn send_file(&self, to: UserName, path: impl Into<PathBuf>) -> Result<FileId, Error> {
         let path = path.into();
@@ -121,11 +134,6 @@ impl Chat {
     ) -> Result<(), Error> {
         let (name, folder) = (name.into(), folder.into());
         self.run(move |driver| driver.accept_file(file, &name, size, &folder))
-    }
-
-    /// Puts the state under another passphrase.
-    pub fn change_passphrase(&self, old: Zeroizing<String>, new: Zeroizing<String>) -> Result<(), Error> {
-        self.run(move |driver| driver.state().change_passphrase(&old, &new, Cost::default()))
     }
 
     /// Ends the connections in order and waits for that.
@@ -179,11 +187,13 @@ impl std::fmt::Debug for Chat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::passphrase::Cost;
     use crate::state::StateOptions;
     use std::io::Read;
     use std::net::TcpListener;
     use std::path::Path;
     use std::sync::mpsc::Receiver;
+    use zeroize::Zeroizing;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
