@@ -240,6 +240,37 @@ mod tests {
         assert!(matches!(chat.call(|client, _| Ok(client.generation())), Err(Error::Stopped)));
     }
 
+    /// After a crash nothing comes twice: what the program is told of is in the history, and taken, when it is told.
+    #[test]
+    fn the_program_is_told_when_it_is_kept() {
+        let places = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let (alice, updates) = start(places[0].path(), "alice");
+        let mut options = StateOptions::new(places[1].path(), Zeroizing::new("a passphrase".into()));
+        (options.user, options.cost) = (Some(UserName::new("bob").unwrap()), Cost::LEAST);
+        let (database, (sink, kept)) = (places[1].path().join("state.db"), mpsc::channel());
+        let told = move |update| {
+            if let Update::Event(Event::Message(_)) = update {
+                let database = rusqlite::Connection::open(&database).unwrap();
+                let rows: u32 = database.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap();
+                sink.send(rows).unwrap();
+            }
+        };
+        let bob = Chat::start(State::open(options).unwrap(), told).unwrap();
+        let address = alice.listen("127.0.0.1:0").unwrap();
+        let fingerprint = alice.call(|client, _| Ok(client.fingerprint())).unwrap();
+        bob.connect_peer(format!("{address}#{fingerprint}").parse().unwrap()).unwrap();
+        loop {
+            if let Update::Event(Event::Verify { link, fingerprint, .. }) = updates.recv_timeout(PATIENCE).unwrap() {
+                break alice.call(move |client, now| client.accept_link(link, &fingerprint, now)).unwrap();
+            }
+        }
+        for (number, text) in [(0, "one"), (1, "two")] {
+            alice.send_text(UserName::new("bob").unwrap(), text).unwrap();
+            // One row more says how far the history reaches.
+            assert!(kept.recv_timeout(PATIENCE).unwrap() >= number + 2);
+        }
+    }
+
     #[test]
     fn who_cannot_be_reached_is_tried_again() {
         let place = tempfile::tempdir().unwrap();

@@ -75,6 +75,22 @@ impl Program {
         }
     }
 
+    /// Waits for a line that contains `text`, and gives what came before it and was not waited for yet.
+    #[allow(dead_code, reason = "not every test looks at all lines")]
+    pub fn lines_before(&mut self, text: &str) -> Vec<String> {
+        self.expect(text);
+        self.unexpected.drain(..).collect()
+    }
+
+    /// Kills it where it stands, and gives what it had printed.
+    #[allow(dead_code, reason = "not every test kills one")]
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.seen.extend(self.lines.iter());
+        std::mem::take(&mut self.seen)
+    }
+
     /// Ends the input, waits for the end, and gives the exit status with everything that was printed.
     pub fn end(mut self) -> (i32, Vec<String>) {
         drop(self.input.take());
