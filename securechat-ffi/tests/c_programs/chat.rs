@@ -45,14 +45,14 @@ fn rust_programs() -> &'static Path {
     })
 }
 
-struct Relay {
-    program: Program,
+pub struct Relay {
+    pub program: Program,
     address: String,
 }
 
 impl Relay {
     /// Starts a relay with what is kept in `place`, on any port or the one it had.
-    fn start(kit: &Kit, language: Language, place: &Path, port: &str) -> Self {
+    pub fn start(kit: &Kit, language: Language, place: &Path, port: &str) -> Self {
         let data = place.join("relay");
         let mut command;
         if language == Rust {
@@ -76,14 +76,14 @@ impl Relay {
     }
 }
 
-struct Person {
-    program: Program,
+pub struct Person {
+    pub program: Program,
     language: Language,
     folder: PathBuf,
 }
 
 impl Person {
-    fn start(kit: &Kit, language: Language, place: &Path, name: &str, relay: &Relay) -> Self {
+    pub fn start(kit: &Kit, language: Language, place: &Path, name: &str, relay: &Relay) -> Self {
         let folder = place.join(name);
         fs::create_dir_all(&folder).unwrap();
         let mut command;
@@ -102,12 +102,12 @@ impl Person {
         Self { program: Program::start(command), language, folder }
     }
 
-    fn register(&mut self) {
+    pub fn register(&mut self) {
         self.program.type_line("/register");
         self.program.expect("logged in");
     }
 
-    fn say(&mut self, to: &str, text: &str) {
+    pub fn say(&mut self, to: &str, text: &str) {
         let verb = if self.language == Rust { "/pm" } else { "/msg" };
         self.program.type_line(&format!("{verb} {to} {text}"));
     }
@@ -183,6 +183,18 @@ pub fn conversation(kit: &Kit, relay: Language, alice: Language, bob: Language) 
     one.program.expect("logged in");
     other.say("alice", "now I am");
     one.program.expect("bob: now I am");
+    if bob == C {
+        other.program.type_line("/history alice");
+        for line in [
+            " alice: hello ",
+            " you: hello alice",
+            " alice (file): data.bin",
+            " alice: are you there?",
+            " you: now I am",
+        ] {
+            other.program.expect(line);
+        }
+    }
     one.program.succeed();
     other.program.succeed();
     let (status, printed) = server.program.terminate();

@@ -75,6 +75,14 @@ impl Program {
         self.end()
     }
 
+    /// Kills it where it stands: what it had printed.
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.seen.extend(self.lines.iter());
+        std::mem::take(&mut self.seen)
+    }
+
     /// Ends the input and waits: the exit status, with everything that was printed.
     pub fn end(mut self) -> (i32, String) {
         drop(self.input.take());
