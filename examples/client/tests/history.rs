@@ -14,6 +14,7 @@ use program::Program;
 use securechat_client::{Chat, Cost, State, StateOptions, Update};
 use securechat_core::event::Event;
 use securechat_core::identity::UserName;
+use securechat_core::limits::Rate;
 use securechat_server::{Config, RunningServer, Server};
 use std::fs;
 use std::path::Path;
@@ -25,7 +26,10 @@ use tempfile::TempDir;
 fn relay(place: &TempDir) -> RunningServer {
     let config = Config { listen: "127.0.0.1:0".into(), data: place.path().join("relay"), ..Config::default() };
     // The RSA key of a new identity is slow to make, and no test here uses it.
-    Server::start(Config { rsa_bits: 2048, ..config }).unwrap()
+    let mut config = Config { rsa_bits: 2048, ..config };
+    // Who is killed often logs in often.
+    config.limits.login_rate = Rate::new(1_000, 1_000);
+    Server::start(config).unwrap()
 }
 
 fn start(place: &TempDir, user: &str, relay: &RunningServer) -> Program {
@@ -123,15 +127,10 @@ fn what_was_said_is_there_after_a_restart_and_nothing_of_it_is_readable() {
     assert_eq!(history(&mut alice, "bob").len(), 3);
 }
 
-/// A user whose program is this test: it can edit, take back and react.
-#[test]
-fn marks_of_what_became_of_a_message() {
-    let place = tempfile::tempdir().unwrap();
-    let relay = relay(&place);
-    let mut bob = registered(&place, "bob", &relay);
-    let (me, to) = (UserName::new("carol").unwrap(), UserName::new("bob").unwrap());
+/// Another user, whose program is this test: it can edit, take back and react.
+fn carol(place: &TempDir, relay: &RunningServer) -> Chat {
     let mut options = StateOptions::new(place.path().join("carol"), PASSPHRASE.to_owned().into());
-    (options.user, options.cost) = (Some(me), Cost::LEAST);
+    (options.user, options.cost) = (Some(UserName::new("carol").unwrap()), Cost::LEAST);
     let (sink, updates) = mpsc::channel();
     let carol = Chat::start(State::open(options).unwrap(), move |update| _ = sink.send(update)).unwrap();
     carol.connect(relay.address().clone()).unwrap();
@@ -145,6 +144,16 @@ fn marks_of_what_became_of_a_message() {
     wait(|event| matches!(event, Event::LinkOpen { .. }));
     carol.call(|client, now| client.register("a password", now)).unwrap();
     wait(|event| matches!(event, Event::LoggedIn { .. }));
+    carol
+}
+
+#[test]
+fn marks_of_what_became_of_a_message() {
+    let place = tempfile::tempdir().unwrap();
+    let relay = relay(&place);
+    let mut bob = registered(&place, "bob", &relay);
+    let to = UserName::new("bob").unwrap();
+    let carol = carol(&place, &relay);
     let first = carol.send_text(to.clone(), "frist").unwrap();
     let second = carol.send_text(to.clone(), "nonsense").unwrap();
     carol.send_text(to.clone(), "(edited) \u{1b}[31mforged\n    2026-12-01 00:00 bob: me").unwrap();
@@ -218,6 +227,58 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_comes_twice() {
     assert!(said.iter().all(|text| told(text) <= 1), "{printed:#?}");
     let shown: usize = said.iter().map(told).sum();
     assert!(shown > said.len() / 2, "most are also seen as they come: {shown}");
+}
+
+/// Bob's program ends in front of its first write, in front of its second, and so on, while messages come.
+#[cfg(target_os = "linux")]
+#[test]
+fn killed_at_every_write_nothing_is_lost_and_nothing_comes_twice() {
+    let place = tempfile::tempdir().unwrap();
+    let killer = place.path().join("killer.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/killer.c");
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&killer).arg(source).arg("-ldl").status();
+    assert!(compiled.unwrap().success());
+    let relay = relay(&place);
+    assert_eq!(registered(&place, "bob", &relay).end().0, 0);
+    let carol = carol(&place, &relay);
+    let (mut printed, mut said, mut lived) = (Vec::new(), Vec::new(), 0);
+    // Until a program lives to show what came, and to write what follows from that.
+    while lived < 20 {
+        assert!(said.len() < 500, "it never lives");
+        let text = format!("message {}.", said.len() + 1);
+        carol.send_text(UserName::new("bob").unwrap(), &*text).unwrap();
+        said.push(text);
+        let number = said.len().to_string();
+        let mut bob = task(
+            &place,
+            "bob",
+            PASSPHRASE,
+            &[("LD_PRELOAD", killer.to_str().unwrap()), ("SECURECHAT_KILL_AT", &number)],
+            &[],
+        );
+        if bob.expect_or_end(said.last().unwrap()) {
+            lived += 1;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        printed.extend(bob.kill());
+    }
+    assert!(said.len() > 60, "{} writes are not all", said.len());
+    let mut bob = start(&place, "bob", &relay);
+    bob.expect("logged in");
+    let kept = history(&mut bob, "carol");
+    printed.extend(bob.end().1);
+    // In whatever order the relay brought them again, each is there once.
+    let mut numbers: Vec<usize> = kept.iter().map(|line| line[15..].trim_end_matches('.').parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert!(numbers.iter().copied().eq(1..=said.len()), "{kept:#?}");
+    let told = |text: &String| {
+        printed.iter().filter(|line| line.starts_with("carol") && line.ends_with(text.as_str())).count()
+    };
+    assert!(said.iter().all(|text| told(text) <= 1), "{printed:#?}");
+    // What was kept and not shown is told by its own word.
+    let missed = said.iter().filter(|text| told(text) == 0).count();
+    assert_eq!(missed > 0, printed.iter().any(|line| line.contains("may not have been shown")), "{missed}");
+    carol.stop();
 }
 
 #[test]

@@ -57,7 +57,9 @@ impl Relay {
         let mut command;
         if language == Rust {
             let config = place.join("relay.toml");
-            let text = format!("listen = '127.0.0.1:{port}'\ndata = '{}'\nrsa-bits = 2048\n", data.display());
+            let mut text = format!("listen = '127.0.0.1:{port}'\ndata = '{}'\nrsa-bits = 2048\n", data.display());
+            // Who is killed often logs in often.
+            text += "[rates]\nlogin = { burst = 1000, every = 0.001 }\n";
             fs::write(&config, text).unwrap();
             command = Command::new(rust_programs().join("securechat-server"));
             command.arg("--config").arg(config);
@@ -84,6 +86,18 @@ pub struct Person {
 
 impl Person {
     pub fn start(kit: &Kit, language: Language, place: &Path, name: &str, relay: &Relay) -> Self {
+        Self::start_with(kit, language, place, name, relay, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn start_with(
+        kit: &Kit,
+        language: Language,
+        place: &Path,
+        name: &str,
+        relay: &Relay,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let folder = place.join(name);
         fs::create_dir_all(&folder).unwrap();
         let mut command;
@@ -98,7 +112,8 @@ impl Person {
         command.current_dir(&folder);
         command
             .env("SECURECHAT_PASSPHRASE", "a passphrase for tests")
-            .env("SECURECHAT_PASSWORD", "a password for tests");
+            .env("SECURECHAT_PASSWORD", "a password for tests")
+            .envs(variables.iter().copied());
         Self { program: Program::start(command), language, folder }
     }
 
