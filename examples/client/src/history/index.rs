@@ -7,10 +7,9 @@ use std::collections::HashMap;
 /// Which words stand where.
 pub(crate) struct Index {
     database: Connection,
-    /// The number of each place in the index.
+    /// The number of each place in the index: that of its order, or the next one that is free.
     numbers: HashMap<String, i64>,
     places: HashMap<i64, String>,
-    next: i64,
 }
 
 impl Index {
@@ -23,36 +22,45 @@ impl Index {
              CREATE VIRTUAL TABLE message USING fts5(words, content = '', contentless_delete = 1,
                                                      tokenize = 'unicode61 remove_diacritics 2');",
         )?;
-        Ok(Self { database, numbers: HashMap::new(), places: HashMap::new(), next: 1 })
+        Ok(Self { database, numbers: HashMap::new(), places: HashMap::new() })
     }
 
-    /// What stands at a place from now on.
-    pub(crate) fn put(&mut self, place: &str, words: Option<&str>) -> Result<(), Error> {
+    /// What stands at a place from now on, and where that is among the others.
+    pub(crate) fn put(&mut self, place: &str, order: u64, words: &str) -> Result<(), Error> {
+        self.remove(place)?;
+        let mut number = i64::try_from(order).unwrap_or(i64::MAX / 2);
+        while self.places.contains_key(&number) {
+            number += 1;
+        }
+        let mut insert = self.database.prepare_cached("INSERT INTO message (rowid, words) VALUES (?, ?)")?;
+        insert.execute(params![number, words])?;
+        self.numbers.insert(place.to_owned(), number);
+        self.places.insert(number, place.to_owned());
+        Ok(())
+    }
+
+    /// Nothing stands there any more.
+    pub(crate) fn remove(&mut self, place: &str) -> Result<(), Error> {
         if let Some(number) = self.numbers.remove(place) {
             self.places.remove(&number);
             self.database.prepare_cached("DELETE FROM message WHERE rowid = ?")?.execute([number])?;
         }
-        if let Some(words) = words {
-            let number = self.next;
-            self.next += 1;
-            let mut insert = self.database.prepare_cached("INSERT INTO message (rowid, words) VALUES (?, ?)")?;
-            insert.execute(params![number, words])?;
-            self.numbers.insert(place.to_owned(), number);
-            self.places.insert(number, place.to_owned());
-        }
         Ok(())
     }
 
-    /// The places where all of these words stand, the last of them perhaps as the beginning of one.
-    pub(crate) fn find(&self, words: &str) -> Result<Vec<String>, Error> {
+    /// The last `count` places where all of these words stand, the last word perhaps as the beginning of one; newest first.
+    pub(crate) fn find(&self, words: &str, count: usize) -> Result<Vec<String>, Error> {
         // Between quotation marks nothing is syntax.
         let quoted: Vec<String> =
             words.split_whitespace().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
         if quoted.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query = self.database.prepare_cached("SELECT rowid FROM message WHERE message MATCH ?")?;
-        let numbers = query.query_map([format!("{}*", quoted.join(" "))], |row| row.get(0))?;
+        let mut query = self
+            .database
+            .prepare_cached("SELECT rowid FROM message WHERE message MATCH ? ORDER BY rowid DESC LIMIT ?")?;
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let numbers = query.query_map(params![format!("{}*", quoted.join(" ")), count], |row| row.get(0))?;
         let numbers = numbers.collect::<Result<Vec<i64>, _>>()?;
         Ok(numbers.iter().filter_map(|number| self.places.get(number).cloned()).collect())
     }
@@ -65,30 +73,27 @@ mod tests {
     #[test]
     fn words_are_found_changed_and_forgotten() {
         let mut index = Index::new().unwrap();
-        index.put("a", Some("The Müller report is late")).unwrap();
-        index.put("b", Some("a late train")).unwrap();
-        let found = |index: &Index, words| {
-            let mut found = index.find(words).unwrap();
-            found.sort();
-            found.concat()
-        };
+        index.put("a", 7, "The Müller report is late").unwrap();
+        index.put("b", 7, "a late train").unwrap();
+        let found = |index: &Index, words| index.find(words, 9).unwrap().concat();
         for (words, places) in
-            [("late", "ab"), ("LATE rep", "a"), ("muller", "a"), ("train report", ""), ("", ""), ("lat", "ab")]
+            [("late", "ba"), ("LATE rep", "a"), ("muller", "a"), ("train report", ""), ("", ""), ("lat", "ba")]
         {
             assert_eq!(found(&index, words), places, "{words}");
         }
-        index.put("b", Some("an early train")).unwrap();
-        index.put("a", None).unwrap();
+        assert_eq!(index.find("late", 1).unwrap(), ["b"]);
+        index.put("b", 8, "an early train").unwrap();
+        index.remove("a").unwrap();
         assert_eq!((found(&index, "late"), found(&index, "early")), (String::new(), "b".into()));
     }
 
     #[test]
     fn what_is_typed_is_never_syntax() {
         let mut index = Index::new().unwrap();
-        index.put("a", Some("say \"no\" AND NOT words: yes")).unwrap();
+        index.put("a", 1, "say \"no\" AND NOT words: yes").unwrap();
         for words in ["\"no", "NOT", "words:", "AND (", "*", "^", "-", "a OR", "'"] {
-            index.find(words).unwrap_or_else(|error| panic!("{words}: {error}"));
+            index.find(words, 9).unwrap_or_else(|error| panic!("{words}: {error}"));
         }
-        assert_eq!(index.find("\"no\" NOT").unwrap(), ["a"]);
+        assert_eq!(index.find("\"no\" NOT", 9).unwrap(), ["a"]);
     }
 }

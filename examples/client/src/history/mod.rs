@@ -199,7 +199,7 @@ impl State {
         let expires = record.expires();
         let sealed = self.seal_row(&place, record);
         if let Some(index) = &mut self.history.index {
-            index.put(&place, words(record))?;
+            note_words(index, &place, record)?;
         }
         self.history.expiring.extend(expires.map(|at| (at, place.clone())));
         self.history.changed.insert(place, Some(Row { sealed, expires: expires.is_some() }));
@@ -281,7 +281,7 @@ impl State {
         over.extend(to_them.map(|(place, _)| place));
         for place in over {
             if let Some(index) = &mut self.history.index {
-                index.put(&place, None)?;
+                index.remove(&place)?;
             }
             self.history.changed.insert(place, None);
         }
@@ -340,28 +340,29 @@ impl State {
         self.save()?;
         if self.history.index.is_none() {
             let mut index = Index::new()?;
-            self.each_record(false, |place, record| index.put(&place, self::words(&record)))?;
+            self.each_record(false, |place, record| note_words(&mut index, &place, &record))?;
             self.history.index = Some(index);
         }
-        let places = self.history.index.as_ref().map_or(Ok(Vec::new()), |index| index.find(words))?;
+        let places = self.history.index.as_ref().map_or(Ok(Vec::new()), |index| index.find(words, count))?;
         let mut entries = Vec::new();
-        for place in places {
-            if let Some(sealed) = self.store.row(&place)?
-                && let Record::Message(entry) = self.open_row(&place, &sealed)?
+        for place in places.iter().rev() {
+            if let Some(sealed) = self.store.row(place)?
+                && let Record::Message(entry) = self.open_row(place, &sealed)?
             {
                 entries.push(entry);
             }
         }
-        entries.sort_by_key(|entry| entry.order);
-        entries.drain(..entries.len().saturating_sub(count));
         Ok(entries)
     }
 }
 
-fn words(record: &Record) -> Option<&str> {
+fn note_words(index: &mut Index, place: &str, record: &Record) -> Result<(), Error> {
     match record {
-        Record::Message(entry) => entry.words(),
-        Record::Reaction(_) => None,
+        Record::Message(entry) => match entry.words() {
+            Some(words) => index.put(place, entry.order, words),
+            None => index.remove(place),
+        },
+        Record::Reaction(_) => Ok(()),
     }
 }
 
