@@ -260,7 +260,16 @@ mod tests {
         let identity = state.client().identity();
         save(&mut state);
         assert!(matches!(state.change_passphrase("wrong", "two", Cost::LEAST), Err(Error::WrongPassphrase)));
+        let wrapped = state.store.setting("vault").unwrap().unwrap();
+        let on_disk = |part: &[u8]| {
+            let files = std::fs::read_dir(place.path()).unwrap();
+            let bytes: Vec<u8> = files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+            bytes.windows(part.len()).any(|window| window == part)
+        };
+        assert!(on_disk(&wrapped));
         state.change_passphrase("one", "two", Cost::LEAST).unwrap();
+        // Who has the old passphrase finds nothing that it opens, not in the log either.
+        assert!(!on_disk(&wrapped));
         drop(state);
         assert!(matches!(State::open(options(place.path(), None, "one")), Err(Error::WrongPassphrase)));
         assert_eq!(State::open(options(place.path(), None, "two")).unwrap().client().identity(), identity);
