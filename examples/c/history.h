@@ -1,5 +1,5 @@
 /* What was said: each message sealed with the client's key as the record history/ID, in the transaction that says that its event
- * was taken. Sealed is a struct said up to the end of its text, and zeros up to a multiple of 256 bytes.
+ * was taken. Sealed is a struct said up to the end of its text, and zeros up to a multiple of 256 bytes. Reactions are not kept.
  */
 #ifndef HISTORY_H
 #define HISTORY_H
