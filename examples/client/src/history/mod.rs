@@ -25,7 +25,7 @@ use securechat_core::event::{Event, Message, MessageBody};
 use securechat_core::identity::UserName;
 use securechat_core::padding::{pad, unpad};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// The name of the row that says how far the history goes.
@@ -41,8 +41,42 @@ pub(crate) struct History {
     changed: BTreeMap<String, Option<Row>>,
     /// The messages that are to be forgotten, by the time of it.
     expiring: BTreeSet<(u64, String)>,
+    /// Built when a conversation is first looked at.
+    outline: Option<Outline>,
     /// Built when something is first searched for.
     index: Option<Index>,
+}
+
+/// What stands where, so that only what is shown has to be opened.
+#[derive(Default)]
+struct Outline {
+    /// The messages of a conversation, in their order.
+    messages: BTreeMap<Conversation, BTreeSet<(u64, String)>>,
+    /// The reactions to a message.
+    reactions: BTreeMap<(Conversation, [u8; 16]), BTreeSet<String>>,
+}
+
+impl Outline {
+    fn put(&mut self, place: &str, record: &Record) {
+        match record {
+            Record::Message(Entry { conversation, order, .. }) => {
+                self.messages.entry(conversation.clone()).or_default().insert((*order, place.to_owned()));
+            }
+            Record::Reaction(Reaction { conversation, to, .. }) => {
+                let message = (conversation.clone(), *to.as_bytes());
+                self.reactions.entry(message).or_default().insert(place.to_owned());
+            }
+        }
+    }
+
+    /// Takes out a message whose place in the order changes.
+    fn remove(&mut self, place: &str, record: &Record) {
+        if let Record::Message(Entry { conversation, order, .. }) = record
+            && let Some(messages) = self.messages.get_mut(conversation)
+        {
+            messages.remove(&(*order, place.to_owned()));
+        }
+    }
 }
 
 /// How far the history goes, and how far of it the program was told.
@@ -190,6 +224,9 @@ impl State {
         let mut merged = known.clone();
         merged.merge(record);
         if merged != known {
+            if let Some(outline) = &mut self.history.outline {
+                outline.remove(&place, &known);
+            }
             self.write(place, &merged)?;
         }
         Ok(false)
@@ -198,6 +235,9 @@ impl State {
     fn write(&mut self, place: String, record: &Record) -> Result<(), Error> {
         let expires = record.expires();
         let sealed = self.seal_row(&place, record);
+        if let Some(outline) = &mut self.history.outline {
+            outline.put(&place, record);
+        }
         if let Some(index) = &mut self.history.index {
             note_words(index, &place, record)?;
         }
@@ -279,6 +319,7 @@ impl State {
         let to_them =
             reactions.into_iter().filter(|(_, reaction)| ids.contains(&(reaction.conversation.clone(), reaction.to)));
         over.extend(to_them.map(|(place, _)| place));
+        self.history.outline = None;
         for place in over {
             if let Some(index) = &mut self.history.index {
                 index.remove(&place)?;
@@ -304,33 +345,64 @@ impl State {
         })
     }
 
-    /// The messages that are asked for, oldest first, each with the reactions to it.
+    /// The messages that are asked for, oldest first, without reactions. All are opened.
     fn entries(&mut self, wanted: impl Fn(&Entry) -> bool) -> Result<Vec<Entry>, Error> {
         self.save()?;
-        let (mut entries, mut reactions) = (Vec::new(), HashMap::<_, Vec<Reaction>>::new());
+        let mut entries = Vec::new();
         self.each_record(false, |_, record| {
-            match record {
-                Record::Message(entry) if wanted(&entry) => entries.push(entry),
-                Record::Message(_) => {}
-                Record::Reaction(reaction) if reaction.removed => {}
-                Record::Reaction(reaction) => reactions.entry(*reaction.to.as_bytes()).or_default().push(reaction),
+            if let Record::Message(entry) = record
+                && wanted(&entry)
+            {
+                entries.push(entry);
             }
             Ok(())
         })?;
         entries.sort_by_key(|entry| entry.order);
-        for entry in entries.iter_mut().filter(|entry| !entry.deleted) {
-            let mut given = reactions.get(entry.id.as_bytes()).cloned().unwrap_or_default();
-            given.retain(|reaction| reaction.conversation == entry.conversation);
-            given.sort_by_key(|reaction| reaction.order);
-            entry.reactions = given.into_iter().map(|reaction| (reaction.from, reaction.reaction)).collect();
-        }
         Ok(entries)
     }
 
-    /// The last `count` messages of a conversation, oldest first.
+    /// The record at a place, if there is one.
+    fn record(&self, place: &str) -> Result<Option<Record>, Error> {
+        self.store.row(place)?.map(|sealed| self.open_row(place, &sealed)).transpose()
+    }
+
+    /// The last `count` messages of a conversation, oldest first, with the reactions to them. The first time opens all
+    /// messages, to see where they belong.
     pub fn history(&mut self, conversation: &Conversation, count: usize) -> Result<Vec<Entry>, Error> {
-        let mut entries = self.entries(|entry| entry.conversation == *conversation)?;
-        entries.drain(..entries.len().saturating_sub(count));
+        self.save()?;
+        let outline = match self.history.outline.take() {
+            Some(outline) => outline,
+            None => {
+                let mut outline = Outline::default();
+                self.each_record(false, |place, record| {
+                    outline.put(&place, &record);
+                    Ok(())
+                })?;
+                outline
+            }
+        };
+        let entries = self.last_entries(&outline, conversation, count);
+        self.history.outline = Some(outline);
+        entries
+    }
+
+    fn last_entries(&self, outline: &Outline, conversation: &Conversation, count: usize) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        let messages = outline.messages.get(conversation);
+        for (_, place) in messages.into_iter().flat_map(|messages| messages.iter().rev().take(count)) {
+            let Some(Record::Message(mut entry)) = self.record(place)? else { continue };
+            let message = (conversation.clone(), *entry.id.as_bytes());
+            let mut given = Vec::new();
+            for place in outline.reactions.get(&message).into_iter().flatten().filter(|_| !entry.deleted) {
+                if let Some(Record::Reaction(reaction)) = self.record(place)?.filter(|record| !record.is_removed()) {
+                    given.push(reaction);
+                }
+            }
+            given.sort_by_key(|reaction| reaction.order);
+            entry.reactions = given.into_iter().map(|reaction| (reaction.from, reaction.reaction)).collect();
+            entries.push(entry);
+        }
+        entries.reverse();
         Ok(entries)
     }
 
@@ -346,9 +418,7 @@ impl State {
         let places = self.history.index.as_ref().map_or(Ok(Vec::new()), |index| index.find(words, count))?;
         let mut entries = Vec::new();
         for place in places.iter().rev() {
-            if let Some(sealed) = self.store.row(place)?
-                && let Record::Message(entry) = self.open_row(place, &sealed)?
-            {
+            if let Some(Record::Message(entry)) = self.record(place)? {
                 entries.push(entry);
             }
         }

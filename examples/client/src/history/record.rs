@@ -233,6 +233,11 @@ impl Record {
         }
     }
 
+    /// Whether it is a reaction that was taken back.
+    pub(crate) fn is_removed(&self) -> bool {
+        matches!(self, Self::Reaction(reaction) if reaction.removed)
+    }
+
     /// Takes in another form of the same: in whatever order the forms come, and however often, the result is one.
     pub(crate) fn merge(&mut self, other: Self) {
         match (self, other) {

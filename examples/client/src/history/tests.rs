@@ -195,6 +195,28 @@ fn what_expires_is_gone_from_the_store_with_all_that_was_said_to_it() {
     assert_eq!(texts(&state.history(&with("bob"), 20).unwrap()), ["stays"]);
 }
 
+/// The same whether a conversation was looked at before or not, also where an archive brings an older order.
+#[test]
+fn the_outline_follows_what_comes() {
+    let (place, mut state) = opened();
+    came(&mut state, "bob", 1, 1_000, text("one"));
+    came(&mut state, "bob", 2, 2_000, text("two"));
+    let path = place.path().join("archive");
+    state.export(&path, Some(("sesame", Cost::LEAST))).unwrap();
+    let (_elsewhere, mut other) = opened();
+    other.note_sent(with("bob"), id(9), &text("between"), 1_500).unwrap();
+    came(&mut other, "bob", 1, 3_000, text("one"));
+    assert_eq!(texts(&other.history(&with("bob"), 20).unwrap()), ["between", "one"]);
+    other.import(&path, "sesame", 9_000).unwrap();
+    came(&mut other, "bob", 3, 4_000, MessageBody::Reaction { id: id(2), reaction: "👍".into(), removed: false });
+    let seen = other.history(&with("bob"), 20).unwrap();
+    assert_eq!(texts(&seen), ["one", "between", "two"]);
+    assert_eq!(seen[2].reactions.len(), 1);
+    other.history.outline = None;
+    assert_eq!(other.history(&with("bob"), 20).unwrap(), seen);
+    assert_eq!(texts(&other.history(&with("bob"), 1).unwrap()), ["two"]);
+}
+
 #[test]
 fn the_index_follows_what_comes_and_nothing_readable_lies_in_the_folder() {
     let (place, mut state) = opened();
