@@ -20,7 +20,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 fn relay(place: &TempDir) -> RunningServer {
@@ -208,11 +208,15 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_comes_twice() {
     let own = history(&mut alice, "bob");
     assert_eq!(own, said.iter().map(|text| format!("you: {text}")).collect::<Vec<_>>());
     assert_eq!(alice.end().0, 0);
-    let last = said.last().unwrap();
-    if !printed.iter().any(|line: &String| line.contains(last)) {
-        bob.expect(last);
-    }
+    // The last one may have been kept and not shown before the kill, so that the history is asked until it is there.
+    let last = format!("alice: {}", said.last().unwrap());
     let mut kept = history(&mut bob, "alice");
+    let until = Instant::now() + Duration::from_secs(60);
+    while !kept.contains(&last) {
+        assert!(Instant::now() < until, "no {last:?} in {kept:#?}");
+        std::thread::sleep(Duration::from_millis(200));
+        kept = history(&mut bob, "alice");
+    }
     let (status, rest) = bob.end();
     assert_eq!(status, 0, "{rest:#?}");
     printed.extend(rest);
@@ -277,7 +281,7 @@ fn killed_at_every_write_nothing_is_lost_and_nothing_comes_twice() {
     assert!(said.iter().all(|text| told(text) <= 1), "{printed:#?}");
     // What was kept and not shown is told by its own word.
     let missed = said.iter().filter(|text| told(text) == 0).count();
-    assert_eq!(missed > 0, printed.iter().any(|line| line.contains("may not have been shown")), "{missed}");
+    assert!(missed == 0 || printed.iter().any(|line| line.contains("may not have been shown")), "{missed}");
     carol.stop();
 }
 
@@ -368,7 +372,7 @@ fn killed_while_the_passphrase_changes_one_of_the_two_opens_it() {
     assert_eq!(Program::start(place.path(), "alice", &[]).end().0, 0);
     let (mut present, mut changed) = (PASSPHRASE.to_owned(), 0);
     let opens = |passphrase: &str| task(&place, "alice", passphrase, &[], &[]).end().0 == 0;
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     assert!(opens(&present));
     let longest = started.elapsed().as_millis() as u64 * 2;
     for round in 0..8 {
