@@ -133,6 +133,7 @@ pub mod noise;
 pub mod padding;
 pub mod record;
 pub mod relay;
+pub mod roster;
 mod secret_vec;
 pub mod session;
 pub mod suite;

@@ -200,6 +200,7 @@ impl Client {
     /// What the relay says unasked.
     pub(super) fn pushed(&mut self, link: LinkId, push: Push) -> Result<(), Error> {
         match push {
+            Push::GroupChanged(_) => Ok(()),
             Push::Deliver(deliver) => {
                 self.delivered(link, deliver);
                 Ok(())

@@ -216,8 +216,7 @@ impl Client {
         let epoch = self.account.list().map_or(0, |list| list.epoch());
         let mut results = Vec::with_capacity(send.items.len());
         for item in &send.items {
-            let wire::Recipient::Device(recipient) = &item.recipient;
-            let outcome = if *recipient != own {
+            let outcome = if item.recipient != wire::Recipient::Device(own) {
                 wire::SendOutcome::Unknown
             } else {
                 let reference = EnvelopeRef { sender: device, id: item.id };

@@ -151,7 +151,8 @@ impl World {
 
     fn ask(&mut self, at: usize, request: &[u8]) {
         if let Ok(Received::Request(_, Request::Send(send))) = Received::decode(request) {
-            for SendItem { id, recipient: Recipient::Device(to), envelope, .. } in send.items {
+            for SendItem { id, recipient, envelope, .. } in send.items {
+                let Recipient::Device(to) = recipient else { continue };
                 self.sent.insert((to, people()[at].identity, id, envelope.to_vec()));
             }
         }

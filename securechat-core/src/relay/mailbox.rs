@@ -66,7 +66,7 @@ impl Relay {
         self.limiter.requests.take(&who.user, more, now).map_err(rate_limited)?;
         let mut sends = Vec::with_capacity(request.items.len());
         for item in request.items {
-            let Recipient::Device(recipient) = item.recipient;
+            let Recipient::Device(recipient) = item.recipient else { return Err(RefusalCode::UnknownRequest.into()) };
             if item.envelope.is_empty() || item.envelope.len() > ENVELOPE_MAX {
                 return Err(RefusalCode::Malformed.into());
             }
