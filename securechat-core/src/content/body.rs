@@ -274,10 +274,7 @@ impl Body {
 
     /// Whether it counts only when a session brought it, never in a group.
     pub fn only_in_sessions(&self) -> bool {
-        matches!(
-            self.kind(),
-            kind::SENT | kind::GROUP_KEY | kind::GROUP_CONTROL | kind::RESEND | kind::DEVICE_LIST
-        )
+        matches!(self.kind(), kind::SENT | kind::GROUP_KEY | kind::GROUP_CONTROL | kind::RESEND | kind::DEVICE_LIST)
     }
 
     /// The struct of the body.
@@ -318,8 +315,13 @@ impl Body {
             kind::PROFILE => Self::Profile { name: fields(bytes)? },
             kind::FILE_OFFER => Self::FileOffer(fields(bytes)?),
             kind::FILE_COMPLETE => fields(bytes).map(|(file, root)| Self::FileComplete { file, root })?,
-            kind::GROUP_KEY => fields(bytes)
-                .map(|(group, signing, cipher, number, chain)| Self::GroupKey { group, signing, cipher, number, chain })?,
+            kind::GROUP_KEY => fields(bytes).map(|(group, signing, cipher, number, chain)| Self::GroupKey {
+                group,
+                signing,
+                cipher,
+                number,
+                chain,
+            })?,
             kind::GROUP_CONTROL => fields(bytes).map(|(group, control)| Self::GroupControl { group, control })?,
             kind::RESEND => Self::Resend { envelope: fields(bytes)? },
             kind::DEVICE_LIST => fields(bytes).map(|(list, yours)| Self::DeviceList { list, yours })?,

@@ -1,15 +1,15 @@
 //! That what section 11 allows fits into what carries it, in both ciphers: arithmetic that does not compile when it does not hold.
 
+use crate::content::ENTRIES_PER_CONTROL;
 use crate::crypto::aead::Cipher;
 use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use crate::identity::{SIGNED_BUNDLE_MAX, SIGNED_DEVICE_LIST_MAX};
-use crate::content::ENTRIES_PER_CONTROL;
 use crate::limits::*;
 use crate::padding::padded_len;
 use crate::roster::ENTRY_MAX;
 use crate::wire::{
-    BODY_MAX, DEVICES_PER_FETCH, ENTRIES_PER_PAGE, ENVELOPES_PER_ACKNOWLEDGE, GROUPS_PER_PAGE, HEADER_LEN, LISTS_PER_PAGE, PASSWORD_MAX, RANGES_PER_PAGE,
-    USERS_PER_PAGE,
+    BODY_MAX, DEVICES_PER_FETCH, ENTRIES_PER_PAGE, ENVELOPES_PER_ACKNOWLEDGE, GROUPS_PER_PAGE, HEADER_LEN,
+    LISTS_PER_PAGE, PASSWORD_MAX, RANGES_PER_PAGE, USERS_PER_PAGE,
 };
 
 const GCM: Cipher = Cipher::AesGcm;

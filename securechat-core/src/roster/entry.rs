@@ -98,7 +98,8 @@ pub struct Entry {
 
 impl Entry {
     fn check(&self) -> Result<(), Error> {
-        let distinct = |users: &[UserName]| users.iter().enumerate().all(|(i, user)| !users.iter().take(i).any(|u| u == user));
+        let distinct =
+            |users: &[UserName]| users.iter().enumerate().all(|(i, user)| !users.iter().take(i).any(|u| u == user));
         let bounded = match &self.action {
             Action::Create { name, .. } | Action::Rename { name } => (1..=DISPLAY_NAME_MAX).contains(&name.len()),
             Action::Add { users } | Action::Remove { users } => (1..=USERS_PER_ENTRY).contains(&users.len()),
@@ -108,7 +109,9 @@ impl Entry {
             return Err(InvalidMessage::OutOfBounds.into());
         }
         match &self.action {
-            Action::Add { users } | Action::Remove { users } if !distinct(users) => Err(PeerMisbehaved::RosterEntry.into()),
+            Action::Add { users } | Action::Remove { users } if !distinct(users) => {
+                Err(PeerMisbehaved::RosterEntry.into())
+            }
             _ => Ok(()),
         }
     }

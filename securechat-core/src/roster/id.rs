@@ -42,7 +42,8 @@ impl FromStr for GroupId {
     /// Takes 32 hex digits in lower case; [`InvalidMessage::UnknownValue`] otherwise.
     fn from_str(text: &str) -> Result<Self, InvalidMessage> {
         let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let whole = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32 && text.as_bytes().iter().all(digit));
+        let whole =
+            u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32 && text.as_bytes().iter().all(digit));
         whole.map(|whole| Self(whole.to_be_bytes())).ok_or(InvalidMessage::UnknownValue)
     }
 }

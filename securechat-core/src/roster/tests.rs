@@ -61,7 +61,9 @@ fn members_come_and_go() {
 
 #[test]
 fn only_admins_change_members_except_who_leaves() {
-    for action in [add(&["dave"]), remove(&["carol"]), remove(&["alice"]), admin("bob", true), rename("x"), Action::Epoch] {
+    for action in
+        [add(&["dave"]), remove(&["carol"]), remove(&["alice"]), admin("bob", true), rename("x"), Action::Epoch]
+    {
         let mut group = roster(&["bob", "carol"], false);
         assert_eq!(apply(&mut group, "bob", 2, action.clone()), Err(PeerMisbehaved::RosterEntry), "{action:?}");
         assert_eq!(apply(&mut group, "mallory", 9, action), Err(PeerMisbehaved::RosterEntry));
@@ -79,7 +81,11 @@ fn g3_anyone_comes_into_an_open_group_but_alone() {
     assert_eq!(apply(&mut group, "mallory", 9, add(&["mallory", "eve"])), Err(PeerMisbehaved::RosterEntry));
     assert_eq!(apply(&mut group, "mallory", 9, add(&["eve"])), Err(PeerMisbehaved::RosterEntry));
     assert_eq!(apply(&mut group, "mallory", 9, add(&["mallory"])), Ok(()));
-    assert_eq!(apply(&mut group, "mallory", 9, add(&["mallory"])), Err(PeerMisbehaved::RosterEntry), "a member already");
+    assert_eq!(
+        apply(&mut group, "mallory", 9, add(&["mallory"])),
+        Err(PeerMisbehaved::RosterEntry),
+        "a member already"
+    );
     assert_eq!(apply(&mut group, "mallory", 9, remove(&["alice"])), Err(PeerMisbehaved::RosterEntry));
 }
 

@@ -21,15 +21,18 @@ mod value;
 
 use crate::crypto::secret::SecretVec;
 pub use login::LoginClaim;
-pub use push::{Deliver, GroupHead, ListProposed, Notice, NoticeCode, PrekeysLow, Presence, PresenceChanges, Push, UserPresence};
+pub use push::{
+    Deliver, GroupHead, ListProposed, Notice, NoticeCode, PrekeysLow, Presence, PresenceChanges, Push, UserPresence,
+};
 pub use reply::{
-    Chunk, ChunkRange, CodeSecret, DeviceKeys, Done, Groups, Keys, Lists, Log, LoggedIn, Missing, PrekeyStock, Refusal, RefusalCode,
-    Reply, SendOutcome, SendResult, Sent, Stock, Users,
+    Chunk, ChunkRange, CodeSecret, DeviceKeys, Done, Groups, Keys, Lists, Log, LoggedIn, Missing, PrekeyStock, Refusal,
+    RefusalCode, Reply, SendOutcome, SendResult, Sent, Stock, Users,
 };
 pub use request::{
-    Acknowledge, ChangePassword, ConfirmCode, CreateBlob, DeleteBlob, Enter, EnvelopeRef, FetchGroups,
-    FetchKeys, FetchLists, FetchLog, FetchUsers, GetChunk, GroupEntry, LogIn, LogInDevice, MissingChunks, Ping, ProposeList, PublishBundle, PublishList,
-    PublishPrekeys, PutChunk, Recipient, Register, Request, Send, SendItem, SetPresence, SetUpCode,
+    Acknowledge, ChangePassword, ConfirmCode, CreateBlob, DeleteBlob, Enter, EnvelopeRef, FetchGroups, FetchKeys,
+    FetchLists, FetchLog, FetchUsers, GetChunk, GroupEntry, LogIn, LogInDevice, MissingChunks, Ping, ProposeList,
+    PublishBundle, PublishList, PublishPrekeys, PutChunk, Recipient, Register, Request, Send, SendItem, SetPresence,
+    SetUpCode,
 };
 pub use value::{BlobId, Bytes, EnvelopeId, OneTimeCode, Password};
 

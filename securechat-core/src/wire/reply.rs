@@ -1,8 +1,8 @@
 //! What answers a request.
 
 use super::{
-    Bytes, DEVICES_PER_FETCH, ENTRIES_PER_PAGE, GROUPS_PER_PAGE, GroupHead, LISTS_PER_PAGE, Packet, RANGES_PER_PAGE, REFUSAL_KIND, USERS_PER_PAGE, UserPresence,
-    at_most, messages,
+    Bytes, DEVICES_PER_FETCH, ENTRIES_PER_PAGE, GROUPS_PER_PAGE, GroupHead, LISTS_PER_PAGE, Packet, RANGES_PER_PAGE,
+    REFUSAL_KIND, USERS_PER_PAGE, UserPresence, at_most, messages,
 };
 use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::{ApiMisuse, InvalidMessage};
