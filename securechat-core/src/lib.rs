@@ -126,6 +126,7 @@ pub mod file;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod group;
 pub mod identity;
 pub mod limits;
 pub mod link;
