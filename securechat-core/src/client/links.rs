@@ -7,6 +7,7 @@ use crate::event::{Event, FileId, LinkId, RequestKind, SecretBytes};
 use crate::identity::{Fingerprint, Identity, RelayAddress, SignedBundle, SignedDeviceList, UserName};
 use crate::limits::{OPEN_REQUESTS, PING_AFTER, PING_ANSWER};
 use crate::link::{Link, LinkConfig, LinkEvent, Purpose};
+use crate::roster::GroupId;
 use crate::session::PrekeyPublication;
 use crate::wire::{CloseCode, Ping, Received, Refusal, RefusalCode, Reply, Request};
 use std::collections::{BTreeMap, VecDeque};
@@ -61,6 +62,12 @@ pub(super) enum Asked {
     PutChunk(FileId, u32),
     GetChunk(FileId, u32),
     DeleteBlob,
+    GroupEntry(GroupId),
+    /// With the first entry asked for.
+    GroupLog(GroupId, u32),
+    Groups,
+    SendGroup(Vec<u64>),
+    PastLists(UserName, OfferedLists),
     Ping,
 }
 
@@ -484,6 +491,23 @@ impl Client {
                 Ok(())
             }
             (Asked::DeleteBlob, Reply::DeleteBlob(_)) => Ok(()),
+            (Asked::GroupEntry(group), Reply::GroupEntry(_)) => {
+                self.entry_taken(group);
+                Ok(())
+            }
+            (Asked::GroupLog(group, from), Reply::GroupLog(page)) => {
+                self.log_came(group, from, &page);
+                Ok(())
+            }
+            (Asked::Groups, Reply::Groups(page)) => {
+                self.groups_came(&page);
+                Ok(())
+            }
+            (Asked::SendGroup(numbers), Reply::Send(sent)) => self.group_sent(&numbers, &sent),
+            (Asked::PastLists(user, lists), Reply::FetchLists(page)) => {
+                self.past_came(user, lists, &page);
+                Ok(())
+            }
             _ => Err(PeerMisbehaved::UnexpectedReply.into()),
         }
     }
@@ -500,6 +524,11 @@ impl Client {
             Asked::Presence => self.tell_refused(RequestKind::Presence, refusal),
             Asked::Send(copies) => self.send_refused(link, &copies, refusal),
             Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Ping | Asked::DeleteBlob => {}
+            Asked::GroupEntry(group) => self.entry_refused(group, refusal),
+            Asked::GroupLog(group, _) => self.log_refused(group, refusal),
+            Asked::Groups => self.tell_refused(RequestKind::Group, refusal),
+            Asked::SendGroup(numbers) => self.group_send_refused(link, &numbers, refusal),
+            Asked::PastLists(user, _) => self.past_refused(user),
             Asked::CreateBlob(file) => self.upload_refused(&file, None, refusal),
             Asked::PutChunk(file, index) => self.upload_refused(&file, Some(index), refusal),
             Asked::GetChunk(file, index) => self.chunk_refused(&file, index, refusal),
@@ -515,6 +544,7 @@ impl Client {
                 Asked::Send(copies) => {
                     copies.iter().for_each(|(number, device)| self.outbox.in_flight(*number, device, false));
                 }
+                Asked::SendGroup(numbers) => self.group_send_unanswered(&numbers),
                 Asked::Acknowledge => {}
                 Asked::CreateBlob(file) => self.blob_unsettled(&file),
                 Asked::PutChunk(file, index) => self.chunk_unsettled(&file, index),
@@ -525,6 +555,7 @@ impl Client {
         if matches!(connection.side, Side::Relay { .. }) {
             self.contacts.lookups.reset();
             self.reset_publishing();
+            self.reset_groups();
         }
         self.inbox.reset(link);
         self.closing.insert(link, connection.link);

@@ -13,6 +13,7 @@ mod account;
 mod contacts;
 mod devices;
 mod downloads;
+mod groups;
 mod inbox;
 mod links;
 mod lookups;
@@ -26,6 +27,7 @@ mod state;
 mod uploads;
 
 pub use contacts::{Contact, KeptAside};
+pub use groups::GroupInfo;
 pub use state::{History, Save};
 
 use crate::content::MessageId;
@@ -85,6 +87,7 @@ pub struct Client {
     next_link: u32,
     uploads: BTreeMap<FileId, uploads::Upload>,
     downloads: downloads::Downloads,
+    groups: groups::Groups,
     repairs: Repairs,
     publishing: Publishing,
     /// Links that are over and have a last word to transmit.
@@ -144,6 +147,7 @@ impl Client {
         client.outbox = Outbox::restore(&records)?;
         client.inbox = Inbox::restore(&records)?;
         client.downloads = downloads::Downloads::restore(&records)?;
+        client.groups = groups::Groups::restore(&records)?;
         client.account.restore_lists(&records)?;
         client.outbox.recall(|user| client.contacts.pin(user).map(Pin::epoch));
         client.present_inbox();
@@ -175,6 +179,7 @@ impl Client {
             next_link: 1,
             uploads: BTreeMap::new(),
             downloads: downloads::Downloads::default(),
+            groups: groups::Groups::default(),
             repairs: Repairs::default(),
             publishing: Publishing::default(),
             closing: BTreeMap::new(),
@@ -250,6 +255,7 @@ impl Client {
             self.next_upload(),
             self.next_download(),
             self.outbox.next_try(self.now),
+            self.next_group(),
         ];
         links.into_iter().chain(parts.into_iter().flatten()).min()
     }
@@ -262,6 +268,7 @@ impl Client {
         for id in self.outbox.expire(self.now, &mut self.changes) {
             self.tell(Event::Failed { id, error: ApiMisuse::Expired.into() });
         }
+        self.expire_groups();
         self.settle();
     }
 
@@ -283,9 +290,12 @@ impl Client {
     /// Moves everything as far as it goes: called at the end of every command and input.
     fn settle(&mut self) {
         self.flush_receipts();
+        // A group's messages come after the keys that open them.
+        self.settle_groups();
         self.seal_waiting();
         self.look_up_waiting();
         self.send_sealed();
+        self.send_group_messages();
         self.acknowledge_opened();
         self.publish_due();
         self.move_uploads();

@@ -105,7 +105,7 @@ impl Client {
         let reachable = |pin: &Pin| pin.identities().iter().any(|device| self.peer_link(device).is_some());
         let direct = self.contacts.pin(to).is_some_and(reachable);
         let way = if direct { Way::Direct } else { Way::Blob(Blob::Absent) };
-        let id = self.send(to, &Body::FileOffer(offer), now)?;
+        let id = self.send(&to.into(), &Body::FileOffer(offer), now)?;
         let upload = Upload {
             to: to.clone(),
             size,
@@ -228,7 +228,7 @@ impl Client {
         let (to, Some(root)) = (upload.to.clone(), upload.sealer.complete()) else { return };
         let now = self.now;
         self.uploads.remove(file);
-        match self.send(&to, &Body::FileComplete { file: *file, root }, now) {
+        match self.send(&to.into(), &Body::FileComplete { file: *file, root }, now) {
             Ok(_) => self.tell(Event::FileSent { file: *file }),
             Err(error) => self.tell(Event::FileFailed { file: *file, error }),
         }

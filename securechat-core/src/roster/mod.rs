@@ -117,6 +117,11 @@ impl Roster {
         self.admins.contains(user)
     }
 
+    /// The highest epoch of their device list under which a user signed an entry.
+    pub fn epoch_of(&self, actor: &UserName) -> Option<u64> {
+        self.epochs.get(actor).copied()
+    }
+
     /// Whether this user was a member once, or is.
     pub fn was_member(&self, user: &UserName) -> bool {
         self.stays.contains_key(user)
