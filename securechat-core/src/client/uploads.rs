@@ -225,7 +225,7 @@ impl Client {
     /// All chunks were sealed and are where they belong: the receiver is told the root (F2).
     fn complete_upload(&mut self, file: &FileId) {
         let Some(upload) = self.uploads.get(file) else { return };
-        let (to, Some(root)) = (upload.to.clone(), upload.sealer.complete()) else { return };
+        let (to, Some(root)) = (upload.to.clone(), upload.sealer.root()) else { return };
         let now = self.now;
         self.uploads.remove(file);
         match self.send(&to, &Body::FileComplete { file: *file, root }, now) {
