@@ -246,6 +246,7 @@ fn written(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
             size: 100,
             media_type: text(),
         },
+        Event::FileResumed { file: [5; 16], user: user(), name: text(), size: 100, done: 10, outgoing: true },
         Event::FileChunk { file: [5; 16], offset: 0, data: bytes() },
     ];
     show("event::Event", &events);

@@ -159,6 +159,9 @@ impl Client {
         if !state.listed || self.account.list().map(|list| list.epoch()) != state.epoch {
             self.look_up_own();
         }
+        if state.listed {
+            self.delete_blobs(link);
+        }
         self.tell(Event::LoggedIn { listed: state.listed });
         Ok(())
     }

@@ -59,8 +59,12 @@ pub(super) enum Asked {
     Acknowledge,
     CreateBlob(FileId),
     PutChunk(FileId, u32),
+    /// With the place that was asked from.
+    MissingChunks(FileId, u32),
     GetChunk(FileId, u32),
-    DeleteBlob,
+    /// A chunk of one's own, whose tag is lost.
+    LearnChunk(FileId, u32),
+    DeleteBlob(FileId),
     Ping,
 }
 
@@ -473,6 +477,13 @@ impl Client {
                 self.chunk_put(&file, index);
                 Ok(())
             }
+            (Asked::MissingChunks(file, from), Reply::MissingChunks(missing)) => {
+                self.missing_came(&file, from, &missing)
+            }
+            (Asked::LearnChunk(file, index), Reply::GetChunk(chunk)) => {
+                self.chunk_learnt(&file, index, &chunk.chunk);
+                Ok(())
+            }
             (Asked::GetChunk(file, index), Reply::GetChunk(chunk)) => {
                 self.chunk_came(&file, index, &chunk.chunk);
                 Ok(())
@@ -483,7 +494,10 @@ impl Client {
                 }
                 Ok(())
             }
-            (Asked::DeleteBlob, Reply::DeleteBlob(_)) => Ok(()),
+            (Asked::DeleteBlob(file), Reply::DeleteBlob(_)) => {
+                self.blob_deleted(&file);
+                Ok(())
+            }
             _ => Err(PeerMisbehaved::UnexpectedReply.into()),
         }
     }
@@ -499,9 +513,14 @@ impl Client {
             Asked::Users(_) => self.tell_refused(RequestKind::Users, refusal),
             Asked::Presence => self.tell_refused(RequestKind::Presence, refusal),
             Asked::Send(copies) => self.send_refused(link, &copies, refusal),
-            Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Ping | Asked::DeleteBlob => {}
-            Asked::CreateBlob(file) => self.upload_refused(&file, None, refusal),
-            Asked::PutChunk(file, index) => self.upload_refused(&file, Some(index), refusal),
+            Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Ping => {}
+            Asked::CreateBlob(file) | Asked::MissingChunks(file, _) => self.upload_refused(&file, None, refusal),
+            // What cannot be deleted now is tried again; what is not there or another's, never.
+            Asked::DeleteBlob(_) if matches!(refusal.code, RefusalCode::RateLimited | RefusalCode::Unavailable) => {}
+            Asked::DeleteBlob(file) => self.blob_deleted(&file),
+            Asked::PutChunk(file, index) | Asked::LearnChunk(file, index) => {
+                self.upload_refused(&file, Some(index), refusal)
+            }
             Asked::GetChunk(file, index) => self.chunk_refused(&file, index, refusal),
         }
     }
@@ -516,8 +535,6 @@ impl Client {
                     copies.iter().for_each(|(number, device)| self.outbox.in_flight(*number, device, false));
                 }
                 Asked::Acknowledge => {}
-                Asked::CreateBlob(file) => self.blob_unsettled(&file),
-                Asked::PutChunk(file, index) => self.chunk_unsettled(&file, index),
                 Asked::GetChunk(file, index) => self.chunk_unanswered(&file, index),
                 _ => {}
             }
@@ -525,6 +542,7 @@ impl Client {
         if matches!(connection.side, Side::Relay { .. }) {
             self.contacts.lookups.reset();
             self.reset_publishing();
+            self.uploads_unsettled();
         }
         self.inbox.reset(link);
         self.closing.insert(link, connection.link);

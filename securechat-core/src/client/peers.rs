@@ -85,6 +85,7 @@ impl Client {
             Request::Send(send) => Reply::Send(self.peer_sent(link, &send)?),
             Request::Acknowledge(_) => Reply::Acknowledge(wire::Done),
             Request::GetChunk(get) => return self.serve_chunk(link, id, get),
+            Request::DeleteBlob(whole) => return self.peer_has_file(link, id, &whole.id.0),
             _ => return self.refuse(link, id, RefusalCode::UnknownRequest),
         };
         self.answer(link, id, &reply)

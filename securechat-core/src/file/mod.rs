@@ -71,6 +71,17 @@ impl FileSealer {
         }
     }
 
+    /// Takes the tag of a chunk that was sealed before from the sealed chunk, where what was kept of it is lost.
+    ///
+    /// Fails as [`FileOpener::open_chunk`] does.
+    pub fn learn_chunk(&mut self, i: u64, sealed: &[u8]) -> Result<(), Error> {
+        let (_, tag) = self.chunks.open(i, sealed)?;
+        match self.sealed.note(i, tag) {
+            Noted::New | Noted::Same => Ok(()),
+            Noted::Other | Noted::OutOfRange => Err(PeerMisbehaved::FileMismatch.into()),
+        }
+    }
+
     /// The root, once every chunk was sealed: what completes the file.
     pub fn root(&self) -> Option<[u8; 32]> {
         self.chunks.root(&self.sealed)
