@@ -8,7 +8,7 @@ use super::links::Asked;
 use super::transfers::{Pages, key, share};
 use crate::codec::{decode, encode_secret};
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
-use crate::event::{Event, FileId};
+use crate::event::{Event, FileId, LinkId};
 use crate::file::{Chunks, FileOffer, FileOpener, Manifest};
 use crate::identity::{Identity, UserName};
 use crate::limits::{BLOB_LIFE, CHUNK_SIZE, REST_MAX, TRANSFERS};
@@ -19,8 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Prefix of the records: `offer/<file id, 32 hex digits>`.
 const RECORD: &str = "offer/";
-/// Prefix of the records of offers that were accepted, which are empty.
+/// Prefix of the records of offers that were accepted: whether chunks are asked of the sender itself.
 const ACCEPTED: &str = "accepted/";
+/// Prefix of the records of files that are whole here and whose sender, a device, is to be told.
+const WHOLE: &str = "whole/";
 /// The tags of what the host has.
 const OPENED: Pages = Pages("opened/");
 /// Chunks that a crash can make come again: those asked for, and those that are not saved yet.
@@ -41,6 +43,8 @@ const TRIES: u32 = 120;
 pub(super) struct Downloads {
     pub(super) offers: BTreeMap<FileId, Offered>,
     pub(super) active: BTreeMap<FileId, Download>,
+    /// Files that came from a peer and are whole here, until that was told (L6).
+    whole: BTreeMap<FileId, Identity>,
     /// The file that was served last: the others come first.
     turn: FileId,
 }
@@ -76,12 +80,14 @@ pub(super) struct Download {
     rest: u64,
     tries: u32,
     pub(super) paused: bool,
+    /// Chunks were asked of its sender itself.
+    direct: bool,
     /// The host was told that it is whole.
     whole: bool,
 }
 
 impl Download {
-    fn new(chunks: Chunks, size: u64, kept: Manifest) -> Self {
+    fn new(chunks: Chunks, size: u64, kept: Manifest, direct: bool) -> Self {
         Self {
             chunks,
             size,
@@ -95,6 +101,7 @@ impl Download {
             rest: 0,
             tries: 0,
             paused: false,
+            direct,
             whole: false,
         }
     }
@@ -155,11 +162,16 @@ impl Downloads {
         for (_, value) in records.with_prefix(RECORD) {
             let offered: Offered = decode(value).map_err(|_| ApiMisuse::Record)?;
             let (file, chunks) = (offered.offer.id, Chunks::new(&offered.offer));
-            if records.get(&key(ACCEPTED, &file)).is_some() {
+            if let Some(value) = records.get(&key(ACCEPTED, &file)) {
+                let direct = decode(value).map_err(|_| ApiMisuse::Record)?;
                 let kept = OPENED.restore(&file, chunks.count(), records)?;
-                downloads.active.insert(file, Download::new(chunks, offered.offer.size, kept));
+                downloads.active.insert(file, Download::new(chunks, offered.offer.size, kept, direct));
             }
             downloads.offers.insert(file, offered);
+        }
+        for (name, value) in records.with_prefix(WHOLE) {
+            let file = u128::from_str_radix(name, 16).map_err(|_| ApiMisuse::Record)?;
+            downloads.whole.insert(file.to_be_bytes(), decode(value).map_err(|_| ApiMisuse::Record)?);
         }
         Ok(downloads)
     }
@@ -221,8 +233,8 @@ impl Client {
             FileOpener::new(&offered.offer, &self.config.limits)?;
             let chunks = Chunks::new(&offered.offer);
             let kept = Manifest::new(chunks.count());
-            self.downloads.active.insert(*file, Download::new(chunks, offered.offer.size, kept));
-            self.changes.put(key(ACCEPTED, file), encode_secret(&()));
+            self.downloads.active.insert(*file, Download::new(chunks, offered.offer.size, kept, false));
+            self.changes.put(key(ACCEPTED, file), encode_secret(&false));
         }
         self.settle();
         Ok(())
@@ -274,16 +286,21 @@ impl Client {
         let share = share(first.len() + then.len(), REQUESTS);
         for file in first.into_iter().chain(then) {
             let Some(offered) = self.downloads.offers.get(&file) else { continue };
-            let Some(link) = self.peer_link(&offered.device).or_else(|| self.relay().ok()) else { continue };
+            let peer = self.peer_link(&offered.device);
+            let Some(link) = peer.or_else(|| self.relay().ok()) else { continue };
             let open = self.open_on(link, |asked| matches!(asked, Asked::GetChunk(..)));
             let Some(download) = self.downloads.active.get_mut(&file) else { continue };
             let room = REQUESTS.saturating_sub(open);
             // A file has at most 2^31 chunks.
             let next = core::iter::from_fn(|| download.next_chunk(share)).filter_map(|chunk| u32::try_from(chunk).ok());
             let next: Vec<u32> = next.take(room).collect();
-            if !next.is_empty() {
-                self.downloads.turn = file;
+            if next.is_empty() {
+                continue;
             }
+            if peer.is_some() && !core::mem::replace(&mut download.direct, true) {
+                self.changes.put(key(ACCEPTED, &file), encode_secret(&true));
+            }
+            self.downloads.turn = file;
             for index in next {
                 let get = wire::GetChunk { id: BlobId(file), index };
                 self.ask(link, Request::GetChunk(get), Asked::GetChunk(file, index));
@@ -354,11 +371,36 @@ impl Client {
     /// The host took `FileReceived`: the transfer is over, and a peer who gave it is told (L6).
     pub(super) fn file_received_taken(&mut self, file: &FileId) {
         let device = self.downloads.offers.get(file).map(|offered| offered.device);
+        let direct = self.downloads.active.get(file).is_some_and(|download| download.direct);
         self.end_download(file);
-        if let Some(link) = device.and_then(|device| self.peer_link(&device)) {
-            self.ask(link, Request::DeleteBlob(wire::DeleteBlob { id: BlobId(*file) }), Asked::DeleteBlob(*file));
+        if let Some(device) = device.filter(|_| direct) {
+            while self.downloads.whole.len() >= self.config.limits.file_offers
+                && let Some((file, _)) = self.downloads.whole.pop_first()
+            {
+                self.changes.remove(key(WHOLE, &file));
+            }
+            self.downloads.whole.insert(*file, device);
+            self.changes.put(key(WHOLE, file), encode_secret(&device));
+            if let Some(link) = self.peer_link(&device) {
+                self.tell_whole(link, &device);
+            }
         }
         self.settle();
+    }
+
+    /// Tells a peer which of its files are whole here.
+    pub(super) fn tell_whole(&mut self, link: LinkId, device: &Identity) {
+        let theirs = self.downloads.whole.iter().filter(|(_, of)| *of == device).map(|(file, _)| *file);
+        for file in theirs.collect::<Vec<_>>() {
+            self.ask(link, Request::DeleteBlob(wire::DeleteBlob { id: BlobId(file) }), Asked::Whole(file));
+        }
+    }
+
+    /// A peer knows that its file is whole here, or does not know the file any more.
+    pub(super) fn whole_told(&mut self, file: &FileId) {
+        if self.downloads.whole.remove(file).is_some() {
+            self.changes.remove(key(WHOLE, file));
+        }
     }
 
     /// A chunk is not there yet, or never will be.

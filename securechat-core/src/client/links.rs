@@ -65,6 +65,8 @@ pub(super) enum Asked {
     /// A chunk of one's own, whose tag is lost.
     LearnChunk(FileId, u32),
     DeleteBlob(FileId),
+    /// That a peer's file is whole here.
+    Whole(FileId),
     Ping,
 }
 
@@ -494,6 +496,10 @@ impl Client {
                 }
                 Ok(())
             }
+            (Asked::Whole(file), Reply::DeleteBlob(_)) => {
+                self.whole_told(&file);
+                Ok(())
+            }
             (Asked::DeleteBlob(file), Reply::DeleteBlob(_)) => {
                 self.blob_deleted(&file);
                 Ok(())
@@ -518,6 +524,7 @@ impl Client {
             // What cannot be deleted now is tried again; what is not there or another's, never.
             Asked::DeleteBlob(_) if matches!(refusal.code, RefusalCode::RateLimited | RefusalCode::Unavailable) => {}
             Asked::DeleteBlob(file) => self.blob_deleted(&file),
+            Asked::Whole(file) => self.whole_told(&file),
             Asked::PutChunk(file, index) | Asked::LearnChunk(file, index) => {
                 self.upload_refused(&file, Some(index), refusal)
             }

@@ -72,6 +72,7 @@ impl Client {
         }
         self.outbox.wake(&user);
         self.retry_waiting(&user);
+        self.tell_whole(link, &device);
         Ok(())
     }
 
