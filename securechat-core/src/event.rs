@@ -282,6 +282,23 @@ pub enum Event {
         /// The group in which it was offered, if it was in one.
         group: Option<InGroup>,
     },
+    /// After a restart: a transfer goes on by itself. Open what is read or written again, or end it with
+    /// [`Client::cancel_file`](crate::client::Client::cancel_file).
+    FileResumed {
+        /// Which file.
+        file: FileId,
+        /// To whom it goes, or from whom it comes.
+        with: Conversation,
+        /// Its name: as it was given, or of one that comes a safe base name (F4).
+        #[debug("{} bytes", name.len())]
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+        /// Bytes done.
+        done: u64,
+        /// Whether it is being sent.
+        outgoing: bool,
+    },
     /// Bytes of a file that is being sent are needed: [`Client::supply_file`](crate::client::Client::supply_file).
     FileNeed {
         /// Which file.
@@ -293,7 +310,8 @@ pub enum Event {
         /// How many.
         length: usize,
     },
-    /// Bytes of an accepted file, verified; in any order.
+    /// Bytes of an accepted file, verified; in any order. They count as in when the host took them and saved after that:
+    /// see [`Client::accept_file`](crate::client::Client::accept_file).
     FileChunk {
         /// Which file.
         file: FileId,

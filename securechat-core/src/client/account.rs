@@ -162,6 +162,7 @@ impl Client {
         }
         if state.listed {
             self.ask_for_groups(GroupId::NONE);
+            self.delete_blobs(link);
         }
         self.tell(Event::LoggedIn { listed: state.listed });
         Ok(())

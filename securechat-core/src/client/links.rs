@@ -60,14 +60,20 @@ pub(super) enum Asked {
     Acknowledge,
     CreateBlob(FileId),
     PutChunk(FileId, u32),
+    /// With the place that was asked from.
+    MissingChunks(FileId, u32),
     GetChunk(FileId, u32),
-    DeleteBlob,
     GroupEntry(GroupId),
     /// With the first entry asked for.
     GroupLog(GroupId, u32),
     Groups,
     SendGroup(Vec<u64>),
     PastLists(UserName, OfferedLists),
+    /// A chunk of one's own, whose tag is lost.
+    LearnChunk(FileId, u32),
+    DeleteBlob(FileId),
+    /// That a peer's file is whole here.
+    Whole(FileId),
     Ping,
 }
 
@@ -480,6 +486,13 @@ impl Client {
                 self.chunk_put(&file, index);
                 Ok(())
             }
+            (Asked::MissingChunks(file, from), Reply::MissingChunks(missing)) => {
+                self.missing_came(&file, from, &missing)
+            }
+            (Asked::LearnChunk(file, index), Reply::GetChunk(chunk)) => {
+                self.chunk_learnt(&file, index, &chunk.chunk);
+                Ok(())
+            }
             (Asked::GetChunk(file, index), Reply::GetChunk(chunk)) => {
                 self.chunk_came(&file, index, &chunk.chunk);
                 Ok(())
@@ -490,7 +503,6 @@ impl Client {
                 }
                 Ok(())
             }
-            (Asked::DeleteBlob, Reply::DeleteBlob(_)) => Ok(()),
             (Asked::GroupEntry(group), Reply::GroupEntry(_)) => {
                 self.entry_taken(group);
                 Ok(())
@@ -508,6 +520,14 @@ impl Client {
                 self.past_came(user, lists, &page);
                 Ok(())
             }
+            (Asked::Whole(file), Reply::DeleteBlob(_)) => {
+                self.whole_told(&file);
+                Ok(())
+            }
+            (Asked::DeleteBlob(file), Reply::DeleteBlob(_)) => {
+                self.blob_deleted(&file);
+                Ok(())
+            }
             _ => Err(PeerMisbehaved::UnexpectedReply.into()),
         }
     }
@@ -523,14 +543,20 @@ impl Client {
             Asked::Users(_) => self.tell_refused(RequestKind::Users, refusal),
             Asked::Presence => self.tell_refused(RequestKind::Presence, refusal),
             Asked::Send(copies) => self.send_refused(link, &copies, refusal),
-            Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Ping | Asked::DeleteBlob => {}
             Asked::GroupEntry(group) => self.entry_refused(group, refusal),
             Asked::GroupLog(group, _) => self.log_refused(group, refusal),
             Asked::Groups => self.tell_refused(RequestKind::Group, refusal),
             Asked::SendGroup(numbers) => self.group_send_refused(link, &numbers, refusal),
             Asked::PastLists(user, _) => self.past_refused(user),
-            Asked::CreateBlob(file) => self.upload_refused(&file, None, refusal),
-            Asked::PutChunk(file, index) => self.upload_refused(&file, Some(index), refusal),
+            Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Ping => {}
+            Asked::CreateBlob(file) | Asked::MissingChunks(file, _) => self.upload_refused(&file, None, refusal),
+            // What cannot be deleted now is tried again; what is not there or another's, never.
+            Asked::DeleteBlob(_) if matches!(refusal.code, RefusalCode::RateLimited | RefusalCode::Unavailable) => {}
+            Asked::DeleteBlob(file) => self.blob_deleted(&file),
+            Asked::Whole(file) => self.whole_told(&file),
+            Asked::PutChunk(file, index) | Asked::LearnChunk(file, index) => {
+                self.upload_refused(&file, Some(index), refusal)
+            }
             Asked::GetChunk(file, index) => self.chunk_refused(&file, index, refusal),
         }
     }
@@ -546,8 +572,6 @@ impl Client {
                 }
                 Asked::SendGroup(numbers) => self.group_send_unanswered(&numbers),
                 Asked::Acknowledge => {}
-                Asked::CreateBlob(file) => self.blob_unsettled(&file),
-                Asked::PutChunk(file, index) => self.chunk_unsettled(&file, index),
                 Asked::GetChunk(file, index) => self.chunk_unanswered(&file, index),
                 _ => {}
             }
@@ -556,6 +580,7 @@ impl Client {
             self.contacts.lookups.reset();
             self.reset_publishing();
             self.reset_groups();
+            self.uploads_unsettled();
         }
         self.inbox.reset(link);
         self.closing.insert(link, connection.link);

@@ -24,16 +24,18 @@ mod receiving;
 mod repairs;
 mod sending;
 mod state;
+mod transfers;
 mod uploads;
 
 pub use contacts::{Contact, KeptAside};
 pub use groups::GroupInfo;
 pub use state::{History, Save};
+pub use transfers::{Transfer, TransferState};
 
 use crate::content::MessageId;
 use crate::crypto::Random;
 use crate::error::{ApiMisuse, Error};
-use crate::event::{Event, FileId, LinkId};
+use crate::event::{Event, LinkId};
 use crate::identity::{DeviceKeys, Fingerprint, Identity, LocalIdentity, Pin, UserName};
 use crate::limits::Limits;
 use crate::link::Link;
@@ -85,7 +87,7 @@ pub struct Client {
     /// Boxed, as what a contact is known by and the sessions are: a map's node has room for eleven from the first on.
     links: BTreeMap<LinkId, Box<Connection>>,
     next_link: u32,
-    uploads: BTreeMap<FileId, uploads::Upload>,
+    uploads: uploads::Uploads,
     downloads: downloads::Downloads,
     groups: groups::Groups,
     repairs: Repairs,
@@ -146,12 +148,15 @@ impl Client {
         client.contacts = Contacts::restore(&records)?;
         client.outbox = Outbox::restore(&records)?;
         client.inbox = Inbox::restore(&records)?;
+        client.uploads = uploads::Uploads::restore(&records)?;
         client.downloads = downloads::Downloads::restore(&records)?;
         client.groups = groups::Groups::restore(&records)?;
         client.account.restore_lists(&records)?;
         client.outbox.recall(|user| client.contacts.pin(user).map(Pin::epoch));
         client.present_inbox();
         client.continue_from(&records, history)?;
+        client.present_uploads();
+        client.present_downloads();
         client.settle();
         Ok(client)
     }
@@ -177,7 +182,7 @@ impl Client {
             inbox: Inbox::default(),
             links: BTreeMap::new(),
             next_link: 1,
-            uploads: BTreeMap::new(),
+            uploads: uploads::Uploads::default(),
             downloads: downloads::Downloads::default(),
             groups: groups::Groups::default(),
             repairs: Repairs::default(),
@@ -211,6 +216,7 @@ impl Client {
 
     /// The next batch of records to save, as one transaction. `None` when nothing changed.
     pub fn poll_save(&mut self) -> Option<Vec<Save>> {
+        self.save_transfers();
         if self.changes.is_empty() {
             return None;
         }
@@ -219,7 +225,7 @@ impl Client {
 
     /// Appends bytes for one link to `out` and says for which. `None` when nothing waits to be sent, or a save does.
     pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<LinkId> {
-        if !self.changes.is_empty() {
+        if !self.is_saved() {
             return None;
         }
         while let Some((id, mut link)) = self.closing.pop_first() {
@@ -240,6 +246,7 @@ impl Client {
         if let Some(number) = record {
             self.inbox.taken(number, &mut self.changes);
         }
+        self.transfer_event_taken(&event);
         Some(event)
     }
 
@@ -269,6 +276,7 @@ impl Client {
             self.tell(Event::Failed { id, error: ApiMisuse::Expired.into() });
         }
         self.expire_groups();
+        self.expire_uploads();
         self.settle();
     }
 

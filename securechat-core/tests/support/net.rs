@@ -79,6 +79,14 @@ pub struct Host {
     pub outgoing: BTreeMap<FileId, Vec<u8>>,
     /// What arrived of files.
     pub incoming: BTreeMap<FileId, Vec<u8>>,
+    /// What of it is not on the disk: file, offset, length. A crash takes it.
+    unsynced: Vec<(FileId, usize, usize)>,
+    /// How often each chunk of a file was read.
+    pub reads: BTreeMap<(FileId, u64), usize>,
+    /// How often each offset of a file was written.
+    pub writes: BTreeMap<(FileId, u64), usize>,
+    /// After so many calls the host does nothing any more: it was killed between two of them.
+    pub fuel: Option<usize>,
     links: BTreeMap<LinkId, (u64, usize)>,
     /// Bytes of links that no wire of the net carries: somebody speaks there by hand.
     pub loose: BTreeMap<LinkId, Vec<u8>>,
@@ -194,6 +202,10 @@ impl Net {
             events: Vec::new(),
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            unsynced: Vec::new(),
+            reads: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            fuel: None,
             links: BTreeMap::new(),
             loose: BTreeMap::new(),
             vault_key,
@@ -301,6 +313,10 @@ impl Net {
         let client = Client::restore(config, vault, records.clone(), history, generator, self.now)?;
         // It is gone without a word: nothing more is taken from it.
         self.hosts[host].client = client;
+        self.hosts[host].fuel = None;
+        for (file, offset, length) in core::mem::take(&mut self.hosts[host].unsynced) {
+            self.hosts[host].incoming.get_mut(&file).unwrap()[offset..offset + length].fill(0xEE);
+        }
         self.hosts[host].records = records;
         self.cut(host);
         self.hosts[host].links.clear();
@@ -342,7 +358,12 @@ impl Net {
     pub fn drain(&mut self, index: usize) {
         loop {
             let host = &mut self.hosts[index];
+            if let Some(fuel) = &mut host.fuel {
+                let Some(left) = fuel.checked_sub(1) else { return };
+                *fuel = left;
+            }
             if let Some(batch) = host.client.poll_save() {
+                host.unsynced.clear();
                 for save in batch {
                     match save.value {
                         Some(value) => host.records.insert(save.key, value),
@@ -374,9 +395,13 @@ impl Net {
             Event::FileNeed { file, chunk, offset, length } => {
                 let Some(bytes) = host.outgoing.get(&file) else { return host.events.push(event) };
                 let bytes = bytes[offset as usize..][..length].to_vec();
-                host.client.supply_file(&file, chunk, &bytes, now).unwrap();
+                *host.reads.entry((file, chunk)).or_default() += 1;
+                // When it fails the client tells of it.
+                let _ = host.client.supply_file(&file, chunk, &bytes, now);
             }
             Event::FileChunk { file, offset, data } => {
+                *host.writes.entry((file, offset)).or_default() += 1;
+                host.unsynced.push((file, offset as usize, data.len()));
                 let bytes = host.incoming.entry(file).or_default();
                 let end = offset as usize + data.len();
                 if bytes.len() < end {
@@ -434,7 +459,8 @@ impl Net {
         panic!("the network does not come to rest");
     }
 
-    fn step(&mut self) -> bool {
+    /// Delivers one thing that is on its way.
+    pub fn step(&mut self) -> bool {
         let now = self.now;
         let mut found = None;
         for (id, wire) in &self.wires {
