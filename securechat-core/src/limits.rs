@@ -80,8 +80,10 @@ pub const USERS_PER_ENTRY: usize = 32;
 pub const PREKEYS_PER_PUBLISH: usize = 40;
 /// Envelopes in one send request.
 pub const ENVELOPES_PER_SEND: usize = 128;
-/// Envelopes in one that count as one request (L5).
+/// Envelopes in one that count as one request (L5), each for as many devices as it goes to.
 pub const ENVELOPES_PER_TOKEN: usize = 32;
+/// Envelopes for groups in one send request, each of which goes to [`GROUP_MEMBERS`] times [`DEVICES_PER_USER`] devices at most.
+pub const GROUP_ENVELOPES_PER_SEND: usize = 4;
 /// Open requests on a link.
 pub const OPEN_REQUESTS: usize = 32;
 /// Suites in an offer.

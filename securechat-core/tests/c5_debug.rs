@@ -338,6 +338,7 @@ fn relays(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
         identity: Identity::from_bytes([2; 32]),
         server_password: Some(hash()),
         registration_open: true,
+        lobby: false,
         dummy_password: hash(),
         limits: Arc::default(),
     };

@@ -72,6 +72,12 @@ impl Bucket {
         Ok(())
     }
 
+    /// Puts tokens back that were taken.
+    fn put_back(&mut self, rate: Rate, tokens: u32) {
+        let every = u64::try_from(rate.every.as_micros()).unwrap_or(u64::MAX);
+        self.full_at = self.full_at.saturating_sub(every.saturating_mul(tokens.into()));
+    }
+
     fn is_full(&self, now: u64) -> bool {
         self.full_at <= now.saturating_mul(1_000)
     }
@@ -103,6 +109,15 @@ impl<K: Ord + Clone> Buckets<K> {
             return self.shared.take(self.rate, cost, now);
         }
         self.buckets.entry(key.clone()).or_default().take(self.rate, cost, now)
+    }
+
+    /// Of `cost` tokens of `key` that were taken, puts those back that were too many. A bucket that is full by now, or shared,
+    /// gets none.
+    pub(super) fn put_back(&mut self, key: &K, cost: u32, used: u32) {
+        let taken = cost.min(self.rate.burst);
+        if let Some(bucket) = self.buckets.get_mut(key) {
+            bucket.put_back(self.rate, taken.saturating_sub(used));
+        }
     }
 
     fn clean(&mut self, now: u64) {

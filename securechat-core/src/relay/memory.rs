@@ -3,14 +3,17 @@
 use super::job::PasswordHash;
 use super::mailboxes::Mailboxes;
 use super::store::{
-    Account, BlobState, Chain, ChunkState, DeviceState, MissingPage, NewAccount, SentItem, Store, StoreJob,
-    StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice, TakenKeys,
+    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, NewAccount, NewEntry,
+    SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice,
+    TakenKeys,
 };
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
-use crate::wire::{BlobId, Bytes, ChunkRange, PrekeyStock};
+use crate::roster::GroupId;
+use crate::wire::{BlobId, Bytes, ChunkRange, GroupHead, PrekeyStock, Recipient};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use core::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A [`Store`] over ordered maps. What it keeps ends with the process.
 #[derive(Debug, Default)]
@@ -19,6 +22,9 @@ pub struct MemoryStore {
     pub(super) devices: BTreeMap<Identity, Device>,
     pub(super) mailboxes: Mailboxes,
     pub(super) blobs: BTreeMap<BlobId, Blob>,
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    /// The open group that was made first, with its number.
+    pub(super) lobby: Option<(u64, GroupId)>,
 }
 
 // What is skipped has records of its own in a store of records.
@@ -32,6 +38,12 @@ pub(super) struct User {
     pub(super) lists: Vec<StoredList>,
     #[serde(skip)]
     pub(super) proposal: Option<Bytes>,
+    /// The devices that the current list names, as `devices` says too.
+    #[serde(skip)]
+    pub(super) listed: BTreeSet<Identity>,
+    /// The groups of which they are a member now, as `groups` says too.
+    #[serde(skip)]
+    pub(super) groups: BTreeSet<GroupId>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,6 +66,20 @@ pub(super) struct Blob {
     pub(super) created: u64,
     #[serde(skip)]
     pub(super) chunks: BTreeMap<u32, Bytes>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Group {
+    /// How many groups were made before it.
+    pub(super) number: u64,
+    pub(super) open: bool,
+    pub(super) sequence: u32,
+    hash: [u8; 32],
+    roster: Bytes,
+    /// Whoever was a member once, and whether they are now.
+    pub(super) members: BTreeMap<UserName, bool>,
+    #[serde(skip)]
+    pub(super) entries: Vec<Bytes>,
 }
 
 impl Store for MemoryStore {
@@ -155,6 +181,12 @@ impl MemoryStore {
                 self.blobs.remove(id);
                 StoreResult::Done
             }
+            StoreJob::Group { group, place, user } => StoreResult::Group(self.group(group, *place, user)),
+            StoreJob::PutEntry(entry) => return self.put_entry(entry),
+            StoreJob::Log { group, user, from, count } => StoreResult::Log(self.log(group, user, *from, *count)),
+            StoreJob::Groups { user, after, count, lobby } => {
+                StoreResult::Groups(self.groups(user, after, *count, *lobby))
+            }
             StoreJob::Expire { envelopes, prekeys, blobs, unlisted } => {
                 self.mailboxes.expire(*envelopes);
                 self.devices.values_mut().for_each(|device| device.prekeys.retain(|_, (_, at)| *at >= *prekeys));
@@ -174,7 +206,8 @@ impl MemoryStore {
             ..Device::new(&account.user, account.now)
         };
         self.devices.insert(account.identity, device);
-        let user = User { lists: vec![account.list.clone()], ..User::new(&account.password) };
+        let listed = BTreeSet::from([account.identity]);
+        let user = User { lists: vec![account.list.clone()], listed, ..User::new(&account.password) };
         self.users.insert(account.user.clone(), user);
         Ok(StoreResult::Done)
     }
@@ -215,6 +248,7 @@ impl MemoryStore {
         }
         account.lists.push(list.clone());
         account.proposal = None;
+        account.listed = identities.iter().copied().collect();
         for identity in identities {
             self.devices.entry(*identity).or_insert_with(|| Device::new(user, now)).listed = true;
         }
@@ -277,13 +311,91 @@ impl MemoryStore {
         room: (usize, u64),
         now: u64,
     ) -> SentItem {
-        let device = self.devices.get(&item.recipient);
+        let recipient = match &item.recipient {
+            Recipient::Device(recipient) => recipient,
+            Recipient::Group(group) => return self.send_to_group((sender, user), group, item, room, now),
+        };
+        let device = self.devices.get(recipient);
         let epoch = device.and_then(|device| self.users.get(&device.user)).and_then(User::epoch).unwrap_or_default();
         let outcome = match device {
-            Some(device) if device.listed => self.mailboxes.send((sender, user), item, room, now),
+            Some(device) if device.listed => self.mailboxes.send((sender, user), *recipient, item, room, now),
             _ => StoreOutcome::Unknown,
         };
-        SentItem { epoch, outcome }
+        SentItem::new(epoch, outcome)
+    }
+
+    fn send_to_group(
+        &mut self,
+        (sender, user): (&Identity, &UserName),
+        group: &GroupId,
+        item: &StoredItem,
+        room: (usize, u64),
+        now: u64,
+    ) -> SentItem {
+        let group = self.groups.get(group).filter(|group| group.has(user));
+        let Some(group) = group else { return SentItem::new(0, StoreOutcome::Unknown) };
+        let users = group.members.iter().filter(|(_, member)| **member).filter_map(|(user, _)| self.users.get(user));
+        let devices = users.flat_map(|user| &user.listed).filter(|device| *device != sender);
+        let send = |device: &Identity| (*device, self.mailboxes.send((sender, user), *device, item, room, now));
+        let devices = devices.map(send).collect();
+        SentItem { epoch: group.sequence.into(), outcome: StoreOutcome::Passed, devices }
+    }
+
+    fn group(&self, group: &GroupId, place: u32, user: &UserName) -> GroupState {
+        let group = self.groups.get(group);
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        GroupState {
+            epoch: self.users.get(user).and_then(User::epoch),
+            roster: group.map(|group| group.roster.clone()),
+            entry: group.and_then(|group| group.entries.get(place).cloned()),
+        }
+    }
+
+    fn put_entry(&mut self, entry: &NewEntry) -> Answer {
+        let (actor, epoch) = &entry.actor;
+        require(self.users.get(actor).and_then(User::epoch) == Some(*epoch), StoreRefusal::Changed)?;
+        let newest = self.groups.get(&entry.group).map(|group| (group.sequence, group.hash));
+        require(newest == entry.before, StoreRefusal::Changed)?;
+        for user in &entry.added {
+            require(self.users.contains_key(user), StoreRefusal::NotFound)?;
+        }
+        let is_full = |user| self.users.get(user).is_some_and(|user| user.groups.len() >= entry.room);
+        require(!entry.added.iter().any(is_full), StoreRefusal::Full)?;
+        let number = self.groups.len() as u64;
+        let group = self.groups.entry(entry.group).or_insert_with(|| Group::new(number, entry.open));
+        if group.open {
+            self.lobby.get_or_insert((group.number, entry.group));
+        }
+        group.entries.push(entry.bytes.clone());
+        (group.sequence, group.hash, group.roster) = (entry.sequence, entry.hash, entry.roster.clone());
+        let changed = entry.added.iter().map(|user| (user, true)).chain(entry.removed.iter().map(|user| (user, false)));
+        for (user, member) in changed {
+            group.members.insert(user.clone(), member);
+            let Some(user) = self.users.get_mut(user) else { continue };
+            if member {
+                user.groups.insert(entry.group);
+            } else {
+                user.groups.remove(&entry.group);
+            }
+        }
+        Ok(StoreResult::Done)
+    }
+
+    fn log(&self, group: &GroupId, user: &UserName, from: u32, count: usize) -> Option<LogPage> {
+        let group = self.groups.get(group).filter(|group| group.open || group.members.contains_key(user))?;
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let entries = group.entries.iter().skip(from).take(count).cloned().collect();
+        Some(LogPage { sequence: group.sequence, entries })
+    }
+
+    fn groups(&self, user: &UserName, after: &GroupId, count: usize, lobby: bool) -> GroupPage {
+        let head = |id: &GroupId| self.groups.get(id).map(|group| group.head(*id));
+        let after = (Bound::Excluded(*after), Bound::Unbounded);
+        let mut groups = self.users.get(user).into_iter().flat_map(|user| user.groups.range(after)).filter_map(head);
+        let page = groups.by_ref().take(count).collect();
+        let more = groups.next().is_some();
+        let lobby = self.lobby.filter(|_| lobby).and_then(|(_, group)| head(&group));
+        GroupPage { groups: page, more, lobby }
     }
 
     fn create_blob(
@@ -314,7 +426,14 @@ impl MemoryStore {
 
 impl User {
     fn new(password: &PasswordHash) -> Self {
-        Self { password: password.clone(), code: None, lists: Vec::new(), proposal: None }
+        Self {
+            password: password.clone(),
+            code: None,
+            lists: Vec::new(),
+            proposal: None,
+            listed: BTreeSet::new(),
+            groups: BTreeSet::new(),
+        }
     }
 
     fn account(&self) -> Account {
@@ -367,6 +486,22 @@ impl Device {
     fn stock(&self) -> Vec<PrekeyStock> {
         let kinds = self.highest.iter();
         kinds.map(|(kind, highest)| PrekeyStock { kind: *kind, left: self.left(*kind), highest: *highest }).collect()
+    }
+}
+
+impl Group {
+    fn new(number: u64, open: bool) -> Self {
+        let (members, entries) = (BTreeMap::new(), Vec::new());
+        Self { number, open, sequence: 0, hash: [0; 32], roster: Bytes::default(), members, entries }
+    }
+
+    /// Whether this user is a member now.
+    fn has(&self, user: &UserName) -> bool {
+        self.members.get(user).is_some_and(|member| *member)
+    }
+
+    fn head(&self, group: GroupId) -> GroupHead {
+        GroupHead { group, sequence: self.sequence, hash: self.hash }
     }
 }
 

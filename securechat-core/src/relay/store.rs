@@ -7,7 +7,8 @@
 use super::job::PasswordHash;
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
-use crate::wire::{BlobId, Bytes, ChunkRange, EnvelopeId, EnvelopeRef, PrekeyStock};
+use crate::roster::GroupId;
+use crate::wire::{BlobId, Bytes, ChunkRange, EnvelopeId, EnvelopeRef, GroupHead, PrekeyStock, Recipient};
 use serde::{Deserialize, Serialize};
 
 /// Keeps what a relay must not forget.
@@ -161,6 +162,9 @@ pub enum StoreJob {
         count: usize,
     },
     /// Envelopes. Answer: [`StoreResult::Sent`] with one entry for each.
+    ///
+    /// One for a group is one for each listed device of each member but the sender's: a mailbox that is full, or had it
+    /// before, keeps it from no other. It is for nobody when there is no such group or the sender's user is no member.
     Send {
         /// The device that sends.
         sender: Identity,
@@ -251,6 +255,41 @@ pub enum StoreJob {
         /// Who deletes it.
         owner: UserName,
     },
+    /// What is known of a group, and of who wants to change it. Answer: [`StoreResult::Group`].
+    Group {
+        /// Which.
+        group: GroupId,
+        /// The number of an entry that is asked for.
+        place: u32,
+        /// Whose current epoch is asked for.
+        user: UserName,
+    },
+    /// An entry on top of a group's log. Answer: `Done`; refused as `Changed` when the newest entry or the actor's epoch is
+    /// another than that which this one was checked against, as `NotFound` when a user added does not exist, as `Full` when
+    /// one of them would be in more than `room` groups.
+    PutEntry(NewEntry),
+    /// A part of a group's log. Answer: [`StoreResult::Log`].
+    Log {
+        /// Of which group.
+        group: GroupId,
+        /// Who asks.
+        user: UserName,
+        /// The first entry.
+        from: u32,
+        /// At most so many.
+        count: usize,
+    },
+    /// The groups in which a user is a member now, in order of their ids. Answer: [`StoreResult::Groups`].
+    Groups {
+        /// Who.
+        user: UserName,
+        /// Those after this one.
+        after: GroupId,
+        /// At most so many.
+        count: usize,
+        /// Whether the open group that was made first is looked for too.
+        lobby: bool,
+    },
     /// Forgets what is too old. Answer: `Done`.
     Expire {
         /// Waiting envelopes, and ids of sent ones, from before this time.
@@ -279,6 +318,7 @@ impl StoreJob {
                 .sum(),
             Self::Acknowledge { envelopes, .. } => size_of_val(envelopes.as_slice()),
             Self::PutChunk { chunk, .. } => chunk.len(),
+            Self::PutEntry(entry) => entry.bytes.len() + entry.roster.len(),
             _ => 0,
         }
     }
@@ -325,14 +365,41 @@ pub struct StoredPrekey {
     pub bytes: Bytes,
 }
 
+/// An entry of a group's log that was checked, and what the group comes to with it.
+#[derive(Debug)]
+pub struct NewEntry {
+    /// Of which group.
+    pub group: GroupId,
+    /// The number and the hash of the entry before; none when this one creates the group.
+    pub before: Option<(u32, [u8; 32])>,
+    /// Who did this, and under which epoch of their device list.
+    pub actor: (UserName, u64),
+    /// Its number.
+    pub sequence: u32,
+    /// Its hash (I1).
+    pub hash: [u8; 32],
+    /// The entry.
+    pub bytes: Bytes,
+    /// The roster with it, which comes back with [`StoreResult::Group`] and is not looked into.
+    pub roster: Bytes,
+    /// Whether the group is open (G3): the same in every entry of a group.
+    pub open: bool,
+    /// Users who are members from now on, and were not before.
+    pub added: Vec<UserName>,
+    /// Users who are members no longer.
+    pub removed: Vec<UserName>,
+    /// In how many groups a user may be.
+    pub room: usize,
+}
+
 /// One envelope on its way into the store.
 #[derive(Clone, Debug)]
 pub struct StoredItem {
     /// The sender's id for it.
     pub id: EnvelopeId,
-    /// The device it is for.
-    pub recipient: Identity,
-    /// The envelope; none when it is transient and only the recipient is looked up.
+    /// Whom it is for.
+    pub recipient: Recipient,
+    /// The envelope; none when it is transient and only the recipients are looked up.
     pub envelope: Option<Bytes>,
 }
 
@@ -367,6 +434,12 @@ pub enum StoreResult {
     Missing(Option<MissingPage>),
     /// A chunk.
     Chunk(ChunkState),
+    /// The group.
+    Group(GroupState),
+    /// A part of its log; none when there is no such group, and when it is not open and the user was never a member.
+    Log(Option<LogPage>),
+    /// Groups.
+    Groups(GroupPage),
     /// The transaction failed; nothing was changed.
     Failed,
 }
@@ -450,10 +523,20 @@ pub struct TakenDevice {
 /// What became of one envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentItem {
-    /// The epoch of the recipient's user's list; 0 when the identity is no known device.
+    /// The epoch of the recipient's user's list; 0 when the identity is no known device. Of a group, the number of its newest
+    /// entry; 0 when it is for nobody.
     pub epoch: u64,
     /// Taken, or why not.
     pub outcome: StoreOutcome,
+    /// The devices that an envelope for a group is for, by members and identities, with what became of it at each.
+    pub devices: Vec<(Identity, StoreOutcome)>,
+}
+
+impl SentItem {
+    /// What became of an envelope for one device.
+    pub fn new(epoch: u64, outcome: StoreOutcome) -> Self {
+        Self { epoch, outcome, devices: Vec::new() }
+    }
 }
 
 /// What became of one envelope.
@@ -461,9 +544,10 @@ pub struct SentItem {
 pub enum StoreOutcome {
     /// It waits under this number, which is above all numbers before.
     Stored(u64),
-    /// The recipient is listed. The envelope is transient, or the same sender sent this id to this recipient before.
+    /// The recipient is listed. The envelope is transient, or the same sender sent this id to this recipient before. Or it is
+    /// a group, and what became of the envelope stands with each device.
     Passed,
-    /// The recipient is no device, or one that is not listed.
+    /// The recipient is no device, or one that is not listed; or no group, or one of which the sender's user is no member.
     Unknown,
     /// The recipient's mailbox is full.
     Full,
@@ -517,6 +601,37 @@ pub struct MissingPage {
     pub ranges: Vec<ChunkRange>,
     /// Where to go on, if others may follow.
     pub next: Option<u32>,
+}
+
+/// What is known of a group, and of who wants to change it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct GroupState {
+    /// The epoch of the user's current list, if there is one.
+    pub epoch: Option<u64>,
+    /// The roster as it was last put; none when there is no such group.
+    pub roster: Option<Bytes>,
+    /// The entry asked for, if it is there.
+    pub entry: Option<Bytes>,
+}
+
+/// A part of a group's log.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LogPage {
+    /// The number of the newest entry.
+    pub sequence: u32,
+    /// Entries, rising by one.
+    pub entries: Vec<Bytes>,
+}
+
+/// Groups of a user.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct GroupPage {
+    /// They, each with its newest entry.
+    pub groups: Vec<GroupHead>,
+    /// Whether others follow.
+    pub more: bool,
+    /// The open group that was made first, if it was looked for and there is one.
+    pub lobby: Option<GroupHead>,
 }
 
 /// Whether a chunk is there.

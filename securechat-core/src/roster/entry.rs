@@ -64,6 +64,20 @@ pub enum Action {
     Epoch,
 }
 
+impl Action {
+    /// Its number, as in the table above.
+    pub fn number(&self) -> u8 {
+        match self {
+            Self::Create { .. } => 0,
+            Self::Add { .. } => 1,
+            Self::Remove { .. } => 2,
+            Self::Admin { .. } => 3,
+            Self::Rename { .. } => 4,
+            Self::Epoch => 5,
+        }
+    }
+}
+
 /// The body of an entry.
 ///
 /// | field | encoding |

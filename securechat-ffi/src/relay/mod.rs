@@ -168,6 +168,7 @@ pub unsafe extern "C" fn securechat_relay_new(
             identity: own,
             server_password: Some(server_password).filter(|hash| !hash.is_empty()).map(PasswordHash::new),
             registration_open: options.registration_open == 1,
+            lobby: false,
             dummy_password: PasswordHash::new(dummy_password),
             limits: settings.limits.clone(),
         };

@@ -7,7 +7,7 @@ use super::*;
 use crate::crypto::secret::Secret;
 use crate::relay::conformance;
 use crate::relay::{NewAccount, PasswordHash, Store, StoreOutcome, StoredItem, StoredList, StoredPrekey};
-use crate::wire::{BlobId, EnvelopeId};
+use crate::wire::{BlobId, EnvelopeId, Recipient};
 use drawn_jobs::{Draw, full};
 
 type Map = BTreeMap<String, Vec<u8>>;
@@ -93,6 +93,10 @@ fn needed(memory: &mut MemoryStore) -> Map {
         keys.push(Key::Blob(*id));
         keys.extend(blob.chunks.keys().map(|index| Key::Chunk(*id, *index)));
     }
+    for (id, group) in &memory.groups {
+        keys.push(Key::Group(*id));
+        keys.extend((0..=group.sequence).map(|place| Key::Entry(*id, place)));
+    }
     let mut records = Map::new();
     for key in keys {
         let value = memory.take_value(&key).map(RecordValue).unwrap();
@@ -146,7 +150,7 @@ fn its_answers_are_those_from_memory_and_its_records_what_is_needed() {
             same_records(&live, &mut memory, &jobs);
         }
     }
-    let all = ["blob", "chunk", "device", "list", "mail", "number", "prekey", "proposal", "user"];
+    let all = ["blob", "chunk", "device", "entry", "group", "list", "mail", "number", "prekey", "proposal", "user"];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all);
 }
 
@@ -205,7 +209,7 @@ fn envelope(number: u32) -> EnvelopeId {
 fn send(numbers: &[u32], now: u64) -> StoreJob {
     let item = |number: &u32| StoredItem {
         id: envelope(*number),
-        recipient: device(1),
+        recipient: Recipient::Device(device(1)),
         envelope: Some(b"envelope"[..].into()),
     };
     let items = numbers.iter().map(item).collect();
