@@ -509,7 +509,10 @@ fn transfers_are_listed() {
         net.step();
     }
     let [one] = net.hosts[BOB].client.transfers().try_into().unwrap();
-    assert_eq!((one.file, one.user, one.name.as_str(), one.size), (file, name("alice"), "a.bin", bytes.len() as u64));
+    assert_eq!(
+        (one.file, one.with, one.name.as_str(), one.size),
+        (file, name("alice").into(), "a.bin", bytes.len() as u64)
+    );
     assert!(!one.outgoing && one.state == TransferState::Moving);
     assert!(one.done >= 9 * CHUNK_SIZE as u64 && one.done < one.size);
 }

@@ -24,12 +24,14 @@ pub struct SenderKey {
     signing: SigningKey,
     cipher: Cipher,
     chain: Chain,
+    /// Where the chain began: devices that a member adds while this key is in use get what their user got (G4).
+    first: Secret<32>,
     made: u64,
     /// The newest entry when it was made: a removal after it ends the key (G8).
     sequence: u32,
 }
 
-/// A sender key as it is handed to one member, at its present position (G4).
+/// A sender key as it is handed to one member, at one position (G4).
 pub struct HandedKey {
     /// The key that verifies.
     pub signing: VerifyingKey,
@@ -46,8 +48,9 @@ impl SenderKey {
     pub fn generate(sender: &Identity, roster: &Roster, cipher: Cipher, now: u64, rng: &mut dyn CryptoRng) -> Self {
         let signing = SigningKey::generate(rng);
         let id = KeyId::new(sender, roster.id(), &signing.verifying_key(), cipher);
-        let chain = Chain::new(Secret::random(rng), 0);
-        Self { id, signing, cipher, chain, made: now, sequence: roster.sequence() }
+        let first = Secret::random(rng);
+        let chain = Chain::new(first.duplicate(), 0);
+        Self { id, signing, cipher, chain, first, made: now, sequence: roster.sequence() }
     }
 
     /// Its id.
@@ -55,14 +58,17 @@ impl SenderKey {
         self.id
     }
 
-    /// The key at its present position.
-    pub fn handed(&self) -> HandedKey {
-        HandedKey {
-            signing: self.signing.verifying_key(),
-            cipher: self.cipher,
-            number: self.chain.number(),
-            chain: self.chain.key().duplicate(),
-        }
+    /// The number of the next message.
+    pub fn number(&self) -> u32 {
+        self.chain.number()
+    }
+
+    /// The key from the message with this number on, or from the next one where that is later than the next.
+    pub fn handed(&self, from: u32) -> HandedKey {
+        let mut chain = Chain::new(self.first.duplicate(), 0);
+        while chain.number() < from.min(self.chain.number()) && chain.next().is_ok() {}
+        let (signing, cipher) = (self.signing.verifying_key(), self.cipher);
+        HandedKey { signing, cipher, number: chain.number(), chain: chain.key().duplicate() }
     }
 
     /// Whether another key is due before the next message (G8), as far as the roster and the clock say: somebody was

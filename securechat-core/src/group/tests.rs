@@ -21,7 +21,7 @@ fn sender(group: &Roster, cipher: Cipher) -> SenderKey {
 }
 
 fn receiver(group: &Roster, key: &SenderKey) -> ReceiverKey {
-    ReceiverKey::new(&keys(1).identity(), group.id(), key.handed(), NOW)
+    ReceiverKey::new(&keys(1).identity(), group.id(), key.handed(u32::MAX), NOW)
 }
 
 fn seal(group: &Roster, key: &mut SenderKey, content: &[u8]) -> Vec<u8> {
@@ -75,6 +75,10 @@ fn g4_nobody_reads_what_was_sent_before_they_came() {
     let after = seal(&group, &mut key, b"after");
     assert_eq!(open(&mut late, &before), Err(PeerMisbehaved::Replay.into()));
     assert_eq!(open(&mut late, &after).unwrap(), b"after");
+    // Another device of a member who was there from the first message on gets what that member got.
+    let mut phone = ReceiverKey::new(&keys(1).identity(), group.id(), key.handed(0), NOW);
+    assert_eq!(open(&mut phone, &before).unwrap(), b"before");
+    assert_eq!(open(&mut phone, &after).unwrap(), b"after");
 }
 
 #[test]
@@ -101,7 +105,7 @@ fn a_message_is_its_senders() {
     let mut key = sender(&group, Cipher::AesGcm);
     let envelope = seal(&group, &mut key, b"text");
     let message = GroupMessage::decode(&envelope).unwrap();
-    let handed = sender(&group, Cipher::AesGcm).handed();
+    let handed = sender(&group, Cipher::AesGcm).handed(u32::MAX);
     let foreign = ReceiverKey::new(&keys(2).identity(), group.id(), handed, NOW);
     assert_eq!(foreign.verify(&message), Err(PeerMisbehaved::SenderKey), "its id is another in another's hands");
     // Under another message key the commitment is another, whatever the signature says.
@@ -171,7 +175,8 @@ fn keys_survive_a_restart_with_what_was_skipped() {
     open(&mut bob, &sent[65]).unwrap();
     let mut changes = Changes::default();
     bob.save(&mut changes);
-    let mut other = ReceiverKey::new(&keys(3).identity(), group.id(), sender(&group, Cipher::AesGcm).handed(), NOW);
+    let mut other =
+        ReceiverKey::new(&keys(3).identity(), group.id(), sender(&group, Cipher::AesGcm).handed(u32::MAX), NOW);
     other.save(&mut changes);
     let mut records = Records::default();
     for (name, value) in changes.drain() {
@@ -288,9 +293,9 @@ fn other_envelopes_are_none_of_a_group() {
 fn c5_debug_shows_no_key() {
     let group = roster(&["bob"], false);
     let key = sender(&group, Cipher::AesGcm);
-    let shown = format!("{key:?} {:?} {:?}", receiver(&group, &key), key.handed());
-    let secret: String = key.handed().chain.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let shown = format!("{key:?} {:?} {:?}", receiver(&group, &key), key.handed(u32::MAX));
+    let secret: String = key.handed(u32::MAX).chain.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(!shown.contains(&secret[..8]));
-    let id = KeyId::new(&keys(1).identity(), group.id(), &key.handed().signing, Cipher::AesGcm);
+    let id = KeyId::new(&keys(1).identity(), group.id(), &key.handed(u32::MAX).signing, Cipher::AesGcm);
     assert_eq!(shown.split(", ").next().unwrap(), format!("SenderKey({id}"));
 }

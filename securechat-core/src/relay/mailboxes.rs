@@ -12,7 +12,7 @@ const SEEN: usize = 1_024;
 ///
 /// A host that keeps everything else elsewhere may keep this part here, and answer
 /// [`StoreJob::Send`](super::StoreJob::Send), `Waiting` and `Acknowledge` from it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Mailboxes {
     pub(super) of: HashMap<Identity, Mailbox>,
     pub(super) last_number: u64,
@@ -20,7 +20,7 @@ pub struct Mailboxes {
     pub(super) noted: Option<Vec<(Identity, EnvelopeRef)>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Mailbox {
     /// By their numbers, which rise.
     pub(super) envelopes: VecDeque<WaitingEnvelope>,

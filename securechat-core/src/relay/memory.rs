@@ -3,20 +3,20 @@
 use super::job::PasswordHash;
 use super::mailboxes::Mailboxes;
 use super::store::{
-    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, NewAccount, NewEntry,
-    SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice,
-    TakenKeys,
+    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, NewAccount,
+    NewEntry, SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey,
+    TakenDevice, TakenKeys,
 };
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
 use crate::roster::GroupId;
 use crate::wire::{BlobId, Bytes, ChunkRange, GroupHead, PrekeyStock, Recipient};
-use serde::{Deserialize, Serialize};
 use core::ops::Bound;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A [`Store`] over ordered maps. What it keeps ends with the process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     pub(super) users: BTreeMap<UserName, User>,
     pub(super) devices: BTreeMap<Identity, Device>,
@@ -46,7 +46,21 @@ pub(super) struct User {
     pub(super) groups: BTreeSet<GroupId>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+impl Clone for User {
+    fn clone(&self) -> Self {
+        let code = self.code.as_ref().map(|(secret, step)| (secret.duplicate(), *step));
+        Self {
+            password: self.password.clone(),
+            lists: self.lists.clone(),
+            proposal: self.proposal.clone(),
+            listed: self.listed.clone(),
+            groups: self.groups.clone(),
+            code,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Device {
     pub(super) user: UserName,
     pub(super) listed: bool,
@@ -59,7 +73,7 @@ pub(super) struct Device {
     pub(super) highest: BTreeMap<u8, u32>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Blob {
     state: BlobState,
     pub(super) count: u32,
@@ -68,7 +82,7 @@ pub(super) struct Blob {
     pub(super) chunks: BTreeMap<u32, Bytes>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Group {
     /// How many groups were made before it.
     pub(super) number: u64,

@@ -142,7 +142,7 @@ impl Net {
             identity: local.bundle.identity(),
             server_password: None,
             registration_open: true,
-            lobby: false,
+            lobby: true,
             dummy_password: PasswordHash::new("dummy"),
             limits: Arc::default(),
         };
@@ -232,6 +232,28 @@ impl Net {
             self.hosts[host].events
         );
         host
+    }
+
+    /// A second device of the user of `first`, logged in and approved.
+    pub fn second_device(&mut self, first: usize) -> usize {
+        let (user, policy) = (self.hosts[first].user.to_string(), self.hosts[first].policy.clone());
+        let second = self.add(&user, &policy);
+        self.connect(second);
+        self.run();
+        self.hosts[second].client.log_in(PASSWORD, None, self.now).unwrap();
+        self.drain(second);
+        self.run();
+        let listed = |listed: bool| move |event: &Event| *event == Event::LoggedIn { listed };
+        assert!(self.saw(second, listed(false)), "{:?}", self.hosts[second].events);
+        let device = self.hosts[second].client.identity();
+        let proposed = |event: &Event| *event == Event::DeviceProposed { device };
+        assert!(self.saw(first, proposed), "{:?}", self.hosts[first].events);
+        self.hosts[first].client.approve_device(&device, self.now).unwrap();
+        self.drain(first);
+        self.run();
+        assert!(self.saw(second, listed(true)), "{:?}", self.hosts[second].events);
+        assert_eq!(self.hosts[first].client.devices(), self.hosts[second].client.devices());
+        second
     }
 
     /// Connects a client to the relay.

@@ -168,8 +168,8 @@ impl Client {
         let (Ok(epoch), own) = (self.own_epoch(), &self.config.user) else { return };
         let lists = &self.account.lists;
         let revoked_since = |before: u64| {
-            let old = usize::try_from(before).ok().and_then(|before| lists.get(before));
-            old.is_some_and(|old| old.identities().iter().any(|device| !self.devices().contains(device)))
+            let since = usize::try_from(before).ok().and_then(|before| lists.get(before..)).unwrap_or_default();
+            since.iter().flat_map(|list| list.identities()).any(|device| !self.devices().contains(device))
         };
         let mut due = Vec::new();
         for (group, known) in &self.groups.known {

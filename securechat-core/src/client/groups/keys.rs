@@ -1,6 +1,6 @@
 //! Sender keys: handed to every device of every member, taken from theirs (G4, G8).
 
-use super::state::{Own, Wanted};
+use super::state::{Handed, Own, Wanted};
 use crate::client::Client;
 use crate::client::outbox::Outgoing;
 use crate::content::{Body, Content, GroupControl};
@@ -33,57 +33,60 @@ impl Client {
         let Some(known) = self.groups.known.get(&group) else { return false };
         let Some(key) = &known.own.key else { return true };
         let roster = known.log.roster();
-        let lost = |(user, devices): (&UserName, &BTreeSet<Identity>)| {
+        let lost = |(user, handed): (&UserName, &Handed)| {
             let Some(pin) = self.contacts.pin(user) else { return !roster.is_member(user) };
             let listed = |device: &Identity| pin.contains(device);
-            !roster.is_member(user) || pin.check_send().is_err() || !devices.iter().all(listed)
+            !roster.is_member(user) || pin.check_send().is_err() || !handed.devices.iter().all(listed)
         };
         key.is_spent(roster, self.now) || known.own.handed.iter().any(lost)
     }
 
-    /// Hands the key to every device of every member that has not got it, at its present position.
+    /// Hands the key to every device of every member that has not got it: from where its user came on.
     fn hand_over(&mut self, group: GroupId) {
         let Some(known) = self.groups.known.get(&group) else { return };
+        let Some(next) = known.own.key.as_ref().map(SenderKey::number) else { return };
         let mut due: Vec<(UserName, Option<Identity>)> = Vec::new();
         let mut handed = known.own.handed.clone();
         for user in known.log.roster().members() {
+            let own = *user == self.config.user;
             let Some(pin) = self.contacts.pin(user) else {
                 // Looked up before it is sealed; then it goes to all devices that there are.
                 if !handed.contains_key(user) {
                     due.push((user.clone(), None));
-                    handed.insert(user.clone(), BTreeSet::new());
+                    handed.insert(user.clone(), Handed { from: next, devices: BTreeSet::new() });
                 }
                 continue;
             };
             if pin.check_send().is_err() {
                 continue;
             }
-            let own = self.identity();
-            let devices: BTreeSet<Identity> =
-                pin.identities().iter().copied().filter(|device| *device != own).collect();
-            match handed.get(user) {
+            let others = pin.identities().iter().copied().filter(|device| *device != self.identity());
+            let devices: BTreeSet<Identity> = others.collect();
+            let from = handed.get(user).map_or(next, |before| before.from);
+            match handed.get(user).map(|before| &before.devices) {
+                None if !own => due.push((user.clone(), None)),
                 // What was queued while nobody knew the user's devices goes to all of them.
-                Some(before) if before.is_empty() => {}
-                Some(before) => due.extend(devices.difference(before).map(|device| (user.clone(), Some(*device)))),
-                None if *user == self.config.user => {
-                    due.extend(devices.iter().map(|device| (user.clone(), Some(*device))))
+                Some(before) if before.is_empty() && !own => {}
+                before => {
+                    let new = devices.iter().filter(|device| before.is_none_or(|before| !before.contains(*device)));
+                    due.extend(new.map(|device| (user.clone(), Some(*device))));
                 }
-                None => due.push((user.clone(), None)),
             }
-            handed.insert(user.clone(), devices);
-        }
-        for (user, only) in due {
-            self.hand_key(group, &user, only);
+            handed.insert(user.clone(), Handed { from, devices });
         }
         if let Some(known) = self.groups.known.get_mut(&group) {
             known.own.handed = handed;
         }
+        for (user, only) in due {
+            self.hand_key(group, &user, only);
+        }
     }
 
-    /// Queues the key, at its present position, for all devices of a user or for one. It is kept until it arrived.
+    /// Queues the key for all devices of a member or for one. It is kept until it arrived.
     fn hand_key(&mut self, group: GroupId, user: &UserName, only: Option<Identity>) {
-        let key = self.groups.known.get(&group).and_then(|known| known.own.key.as_ref());
-        let Some(HandedKey { signing, cipher, number, chain }) = key.map(SenderKey::handed) else { return };
+        let Some(own) = self.groups.known.get(&group).map(|known| &known.own) else { return };
+        let (Some(key), Some(handed)) = (&own.key, own.handed.get(user)) else { return };
+        let HandedKey { signing, cipher, number, chain } = key.handed(handed.from);
         let body = Body::GroupKey { group, signing, cipher, number, chain };
         let id = self.message_id();
         let Ok(content) = Content::encode_parts(id, self.now, 0, &body) else { return };
@@ -123,6 +126,7 @@ impl Client {
                 let wanted = (*device, group, Wanted::Key(KeyId::from_bytes(*key)));
                 if own && roster.is_member(user) && pin.is_some() && self.groups.asked.insert(wanted) {
                     self.hand_key(group, user, Some(*device));
+                    self.note_handed(group, user, device);
                 }
             }
             GroupControl::EntriesWanted { sequence } if roster.was_member(user) => {
@@ -133,6 +137,14 @@ impl Client {
         }
     }
 
+    fn note_handed(&mut self, group: GroupId, user: &UserName, device: &Identity) {
+        let own = self.groups.known.get_mut(&group).map(|known| &mut known.own);
+        if let Some(handed) = own.and_then(|own| own.handed.get_mut(user)).filter(|handed| !handed.devices.is_empty()) {
+            handed.devices.insert(*device);
+            self.groups.save_own(group, &mut self.changes);
+        }
+    }
+
     /// Shows a device the entry with that number and those before it.
     pub(super) fn show_entries(&mut self, group: GroupId, device: &Identity, sequence: u32) {
         let Some(known) = self.groups.known.get(&group) else { return };
@@ -140,16 +152,16 @@ impl Client {
         let entries = known.log.entries_from(first).iter().take_while(|entry| entry.entry().sequence <= sequence);
         let entries: Vec<Vec<u8>> = entries.map(|entry| entry.bytes().to_vec()).collect();
         if !entries.is_empty() && self.groups.asked.insert((*device, group, Wanted::Told(sequence))) {
-            self.control(group, device, GroupControl::Entries { entries });
+            let Some(user) = self.contacts.user_of(device).cloned() else { return };
+            self.control(group, &user, device, GroupControl::Entries { entries });
         }
     }
 
-    /// Says something about a group to one device of a known user.
-    pub(super) fn control(&mut self, group: GroupId, device: &Identity, control: GroupControl) {
-        let Some(user) = self.contacts.user_of(device).cloned() else { return };
+    /// Says something about a group to one device, which is known or claimed to be that user's.
+    pub(super) fn control(&mut self, group: GroupId, user: &UserName, device: &Identity, control: GroupControl) {
         if *device != self.identity() {
             // Where the queue is full it is asked again on the next connection.
-            let _ = self.queue_untracked(&user, &Body::GroupControl { group, control }, Some(*device));
+            let _ = self.queue_untracked(user, &Body::GroupControl { group, control }, Some(*device));
         }
     }
 }

@@ -55,7 +55,7 @@ impl Client {
             Outcome::Refused => return self.tell(Event::Unopened { claimed: taken.claimed.clone() }),
             Outcome::NoKey(group, key) => {
                 if self.groups.asked.insert((*taken.device, group, Wanted::Key(key))) {
-                    self.control(group, taken.device, GroupControl::KeyWanted { key: *key.as_bytes() });
+                    self.control(group, taken.claimed, taken.device, GroupControl::KeyWanted { key: *key.as_bytes() });
                 }
                 group
             }

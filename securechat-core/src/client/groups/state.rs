@@ -82,8 +82,16 @@ pub(super) struct Wishes {
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Own {
     pub(super) key: Option<SenderKey>,
-    /// The devices of each user to which the key was handed; none named while the user's devices are not known.
-    pub(super) handed: BTreeMap<UserName, BTreeSet<Identity>>,
+    pub(super) handed: BTreeMap<UserName, Handed>,
+}
+
+/// To whom of a user's devices a key was handed.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Handed {
+    /// The number of the first message that they open.
+    pub(super) from: u32,
+    /// The devices; none named while the user's devices are not known.
+    pub(super) devices: BTreeSet<Identity>,
 }
 
 /// An entry as it is stored, with the time at which it came.

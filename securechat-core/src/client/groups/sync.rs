@@ -307,7 +307,8 @@ impl Client {
     /// Asks a device to show the entry with that number and those before it, once on a connection.
     pub(super) fn want_entries(&mut self, group: GroupId, device: &Identity, sequence: u32) {
         if self.groups.asked.insert((*device, group, Wanted::Entries(sequence))) {
-            self.control(group, device, crate::content::GroupControl::EntriesWanted { sequence });
+            let Some(user) = self.contacts.user_of(device).cloned() else { return };
+            self.control(group, &user, device, crate::content::GroupControl::EntriesWanted { sequence });
         }
     }
 
