@@ -72,8 +72,8 @@ fn group(net: &mut Net, device: &Device, others: &[&str]) -> Roster {
 fn second(net: &mut Net, first: &Device, seed: u64) -> (Device, SignedDeviceList) {
     let mut device = Device::new(first.user.as_str(), seed);
     net.log_in_by_password(&mut device);
-    let proposal = first.first_list().propose(&device.local.keys.identity).unwrap();
-    let list = proposal.endorse(&first.first_list(), &first.local.keys.identity).unwrap();
+    let proposal = first.first_list().propose_add(&device.local.keys.identity).unwrap();
+    let list = proposal.countersign(&first.first_list(), &first.local.keys.identity).unwrap();
     let publish = Request::PublishList(PublishList { list: list.bytes().into() });
     assert!(matches!(net.request(first.conn(), &publish), Ok(Reply::PublishList(_))));
     (device, list)
@@ -402,13 +402,14 @@ fn an_entry_under_an_older_list_is_not_taken_although_it_was_checked() {
     let roster = Roster::create(&first).unwrap();
     let by_tablet = next(&roster, &tablet, Action::Rename { name: "stolen".into() });
     let by_tablet = signed(&tablet, Entry { epoch: 1, ..by_tablet.entry().clone() });
-    net.hold_jobs = true;
-    net.ask(tablet.conn(), &put(&by_tablet));
-    net.run();
     let shorter = list.without(&[tablet.identity()], &alice.local.keys.identity).unwrap();
+    // Each is first checked against what is there, and then stored.
+    net.hold_jobs = true;
     net.ask(alice.conn(), &Request::PublishList(PublishList { list: shorter.bytes().into() }));
+    net.ask(tablet.conn(), &put(&by_tablet));
     net.hold_jobs = false;
     net.run();
+    assert!(net.closed.contains_key(&tablet.conn()));
     assert_eq!(log(&mut net, &alice, roster.id(), 0).unwrap().sequence, 0);
 }
 
