@@ -6,7 +6,7 @@ use crate::client::links::Asked;
 use crate::content::{Body, Content, MessageId};
 use crate::error::{ApiMisuse, Error, InvalidMessage};
 use crate::event::{Event, RequestKind};
-use crate::limits::{ENVELOPES_PER_SEND, REST_MAX};
+use crate::limits::{GROUP_ENVELOPES_PER_SEND, REST_MAX};
 use crate::roster::GroupId;
 use crate::wire::{self, Bytes, EnvelopeId, Recipient, Refusal, RefusalCode, Request, SendItem, SendOutcome};
 
@@ -44,7 +44,7 @@ impl Client {
         let waits = self.groups.out.iter().filter(|(_, message)| !message.in_flight && message.sealed.is_none());
         let due: Vec<(u64, GroupId)> = waits.map(|(number, message)| (*number, message.group)).collect();
         let open = self.open_on(relay, |asked| matches!(asked, Asked::SendGroup(_)));
-        for (number, group) in due.into_iter().take(SENDS_AT_ONCE.saturating_sub(open) * ENVELOPES_PER_SEND) {
+        for (number, group) in due.into_iter().take(SENDS_AT_ONCE.saturating_sub(open) * GROUP_ENVELOPES_PER_SEND) {
             if !self.may_seal(group) {
                 continue;
             }
@@ -86,7 +86,7 @@ impl Client {
             for (number, message) in self.groups.out.iter().filter(|(_, message)| !message.in_flight) {
                 let Some(envelope) = &message.sealed else { continue };
                 size += envelope.len() + ITEM_OVERHEAD;
-                if size > wire::BODY_MAX || items.len() >= ENVELOPES_PER_SEND {
+                if size > wire::BODY_MAX || items.len() >= GROUP_ENVELOPES_PER_SEND {
                     break;
                 }
                 numbers.push(*number);
