@@ -490,9 +490,9 @@ fn an_open_group_is_a_lobby_where_the_host_says_so() {
     }
 }
 
-/// G8 and ATTACKS.md D6: a user is in so many groups and no more, whoever adds them.
+/// G8 and ATTACKS.md C3: a user is in so many groups and no more, whoever adds them.
 #[test]
-fn d6_groups_of_a_user_are_bounded_and_come_in_pages() {
+fn c3_groups_of_a_user_are_bounded_and_come_in_pages() {
     let mut limits = Limits::default();
     limits.publish_rate = Rate::new(1_000_000, 1);
     let mut net = Net::with(limits, |_| {});
@@ -529,9 +529,9 @@ fn d6_groups_of_a_user_are_bounded_and_come_in_pages() {
     assert!(net.delivered(carol.conn()).is_empty());
 }
 
-/// ATTACKS.md D6: members are bounded, and so is what an envelope for all of them costs.
+/// ATTACKS.md C3: members are bounded, and so is what an envelope for all of them costs.
 #[test]
-fn d6_a_group_has_so_many_members_and_its_sender_pays_for_them() {
+fn c3_a_group_has_so_many_members_and_its_sender_pays_for_them() {
     let mut limits = Limits::default();
     // Nothing comes back while this runs.
     limits.account_rate = Rate::new(2_000, 3_600_000_000);
