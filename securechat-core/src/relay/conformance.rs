@@ -13,7 +13,17 @@ use crate::wire::{BlobId, Bytes, ChunkRange, EnvelopeId, EnvelopeRef, GroupHead,
 /// Runs every check on a store of its own, which `make` gives empty. The error says what was asked and answered.
 pub fn check(make: &mut dyn FnMut() -> Box<dyn Store>) -> Result<(), String> {
     let checks = [
-        accounts, codes, bundles, prekeys, lists, new_epoch_0, mailbox, mailbox_bounds, blobs, expiry, groups,
+        accounts,
+        codes,
+        bundles,
+        prekeys,
+        lists,
+        new_epoch_0,
+        mailbox,
+        mailbox_bounds,
+        blobs,
+        expiry,
+        groups,
         group_mailboxes,
     ];
     for check in checks {
@@ -433,15 +443,12 @@ fn groups(store: &mut dyn Store) -> Checked {
     for (name, device) in [("alice", 1), ("bob", 2), ("carol", 3)] {
         answer!(store, StoreJob::CreateAccount(account(name, device)?), StoreResult::Done);
     }
-    let group = |group, place, name| {
-        Ok::<_, String>(StoreJob::Group { group: id(group), place, user: user(name)? })
-    };
+    let group = |group, place, name| Ok::<_, String>(StoreJob::Group { group: id(group), place, user: user(name)? });
     let put = |group, sequence, added: &[&str], removed: &[&str]| {
         put_entry(group, sequence, added, removed).map(StoreJob::PutEntry)
     };
-    let log = |group, name, from, count| {
-        Ok::<_, String>(StoreJob::Log { group: id(group), user: user(name)?, from, count })
-    };
+    let log =
+        |group, name, from, count| Ok::<_, String>(StoreJob::Log { group: id(group), user: user(name)?, from, count });
     answer!(
         store,
         group(2, 0, "alice")?,
@@ -524,9 +531,8 @@ fn group_mailboxes(store: &mut dyn Store) -> Checked {
     }
     answer!(store, put_list("alice", Some(0), 1, &[1, 2])?, StoreResult::Done);
     answer!(store, put_list("bob", Some(0), 1, &[7, 3])?, StoreResult::Done);
-    let put = |sequence, added: &[&str], removed: &[&str]| {
-        put_entry(5, sequence, added, removed).map(StoreJob::PutEntry)
-    };
+    let put =
+        |sequence, added: &[&str], removed: &[&str]| put_entry(5, sequence, added, removed).map(StoreJob::PutEntry);
     let to = |sender, name, id: u8, length: Option<usize>| {
         let mut job = send(sender, name, &[(id, 5, length)])?;
         if let StoreJob::Send { items, .. } = &mut job {

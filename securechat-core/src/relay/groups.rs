@@ -149,7 +149,9 @@ impl Relay {
         let Ok(bytes) = Push::GroupChanged(head).encode().map(Arc::new) else { return };
         let removed: &[UserName] =
             if let Action::Remove { users } = &entry.entry().action { users } else { Default::default() };
-        for conn in roster.members().chain(removed).flat_map(|user| self.presence.connections_of(user)).collect::<Vec<_>>() {
+        for conn in
+            roster.members().chain(removed).flat_map(|user| self.presence.connections_of(user)).collect::<Vec<_>>()
+        {
             let connection = self.connections.get(&conn).and_then(|connection| connection.admitted());
             if conn != asker && connection.is_some_and(|admitted| admitted.who.listed) {
                 self.put_out(conn, Item::Push(bytes.clone()), now);

@@ -3,16 +3,16 @@
 use super::job::PasswordHash;
 use super::mailboxes::Mailboxes;
 use super::store::{
-    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, NewAccount, NewEntry,
-    SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice,
-    TakenKeys,
+    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, NewAccount,
+    NewEntry, SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey,
+    TakenDevice, TakenKeys,
 };
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
 use crate::roster::GroupId;
 use crate::wire::{BlobId, Bytes, ChunkRange, GroupHead, PrekeyStock, Recipient};
-use serde::{Deserialize, Serialize};
 use core::ops::Bound;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A [`Store`] over ordered maps. What it keeps ends with the process.

@@ -55,9 +55,9 @@ pub use mailboxes::Mailboxes;
 pub use memory::MemoryStore;
 pub use records::{Ran, RecordStore, RecordValue};
 pub use store::{
-    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, NewAccount, NewEntry,
-    SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice,
-    TakenKeys, Waiting, WaitingEnvelope,
+    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, NewAccount,
+    NewEntry, SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey,
+    TakenDevice, TakenKeys, Waiting, WaitingEnvelope,
 };
 
 use crate::crypto::Random;

@@ -177,7 +177,9 @@ fn requests() -> Vec<Seed> {
         ("send", Request::Send(Send { items: vec![envelope(1, 300), envelope(2, 20)] })),
         (
             "send_to_group",
-            Request::Send(Send { items: vec![SendItem { recipient: Recipient::Group(group().group()), ..envelope(3, 80) }] }),
+            Request::Send(Send {
+                items: vec![SendItem { recipient: Recipient::Group(group().group()), ..envelope(3, 80) }],
+            }),
         ),
         ("group_entry", Request::GroupEntry(GroupEntry { entry: group().bytes().into() })),
         ("group_log", Request::GroupLog(FetchLog { group: group().group(), from: 300 })),
@@ -436,14 +438,21 @@ fn programs() -> Vec<Seed> {
     let logins = [[0, 0, 0, 3], [1, 1, 0, 3]].concat();
     let all: Vec<u8> = (7..20).collect();
     // Who asks, of whose group, a number that says what, and the kind: 23 is an entry, 17 a send.
-    let begun = [[0, 0, 0, 23], [0, 0, 0x11, 23], [0, 0, 0x81, 17], [1, 0, 0x82, 17], [1, 0, 0, 24], [1, 0, 0, 25]].concat();
-    let changed = [[0, 0, 6, 23], [0, 0, 0x15, 23], [1, 0, 0x46, 23], [1, 0, 7, 23], [0, 0, 0x14, 23], [0, 0, 0x83, 17]].concat();
-    let open = [[1, 1, 0, 23], [0, 1, 1, 23], [0, 1, 0x83, 17], [1, 1, 0xc1, 17], [0, 0, 0, 25], [0, 1, 4, 23]].concat();
+    let begun =
+        [[0, 0, 0, 23], [0, 0, 0x11, 23], [0, 0, 0x81, 17], [1, 0, 0x82, 17], [1, 0, 0, 24], [1, 0, 0, 25]].concat();
+    let changed =
+        [[0, 0, 6, 23], [0, 0, 0x15, 23], [1, 0, 0x46, 23], [1, 0, 7, 23], [0, 0, 0x14, 23], [0, 0, 0x83, 17]].concat();
+    let open =
+        [[1, 1, 0, 23], [0, 1, 1, 23], [0, 1, 0x83, 17], [1, 1, 0xc1, 17], [0, 0, 0, 25], [0, 1, 4, 23]].concat();
     let refused = [[1, 0, 0x11, 23], [0, 0, 0x86, 23], [0, 0, 0x0e, 23], [1, 2, 0x81, 17], [0, 2, 0, 24]].concat();
     seeds.extend([
         ("relay_ops", "group", [&logins[..], &begun, &changed, &[1, 0, 0x81, 17]].concat()),
         ("relay_ops", "open_group", [&logins[..], &open, &refused].concat()),
-        ("relay_ops", "group_of_idle", [&logins[..], &begun[..8], &[48], &begun[8..], &changed, &[52, 5, 52, 17, 60, 48]].concat()),
+        (
+            "relay_ops",
+            "group_of_idle",
+            [&logins[..], &begun[..8], &[48], &begun[8..], &changed, &[52, 5, 52, 17, 60, 48]].concat(),
+        ),
         ("relay_ops", "all", [&logins[..], &asks(0, &all), &asks(1, &[19, 14])].concat()),
         ("relay_ops", "blobs", [&logins[..], &[0, 0, 4, 20, 9, 0, 0, 0, 21, 1, 9, 1, 0, 4, 21, 1, 0, 4, 22]].concat()),
         ("relay_ops", "register", vec![2, 2, 0, 1, 2, 2, 0, 3, 2, 0, 1, 17, 0, 0, 0, 3]),

@@ -8,8 +8,8 @@ use securechat_core::limits::{
 use securechat_core::relay::{RelayEvent, Store, StoreJob, StoreResult};
 use securechat_core::roster::{Action, Entry, GroupId, Roster, SignedEntry};
 use securechat_core::wire::{
-    Bytes, Deliver, ENTRIES_PER_PAGE, EnvelopeId, FetchGroups, FetchLog, GROUPS_PER_PAGE, GroupEntry, GroupHead, Groups,
-    Log, PublishList, Push, Recipient, RefusalCode, Reply, Request, Send, SendItem, SendOutcome,
+    Bytes, Deliver, ENTRIES_PER_PAGE, EnvelopeId, FetchGroups, FetchLog, GROUPS_PER_PAGE, GroupEntry, GroupHead,
+    Groups, Log, PublishList, Push, Recipient, RefusalCode, Reply, Request, Send, SendItem, SendOutcome,
 };
 
 /// The first entry of a group.
@@ -144,9 +144,7 @@ fn a_group_talks() {
     }
     assert!(net.delivered(alice.conn()).is_empty(), "not to the device that sent it");
     assert!(net.delivered(carol.conn()).is_empty(), "nor to who is no member");
-    let routed = |event: &RelayEvent| {
-        matches!(event, RelayEvent::RoutedToGroup { devices: 2, bytes: 5, transient: false, group, .. } if *group == roster.id())
-    };
+    let routed = |event: &RelayEvent| matches!(event, RelayEvent::RoutedToGroup { devices: 2, bytes: 5, transient: false, group, .. } if *group == roster.id());
     assert!(net.events.iter().any(routed));
     // What nobody is a member of, and what is no group, look the same.
     let nowhere = SendItem { recipient: Recipient::Group(GroupId::from_bytes([7; 16])), ..item_to(&roster, 2, b"x") };
@@ -174,7 +172,8 @@ fn what_is_for_a_group_and_for_devices_comes_in_its_order() {
     }
     net.hold_jobs = false;
     net.run();
-    let items = vec![item(&bob, 40, &[30]), item_to(&roster, 41, &[31]), item(&bob, 42, &[32]), item_to(&roster, 43, &[33])];
+    let items =
+        vec![item(&bob, 40, &[30]), item_to(&roster, 41, &[31]), item(&bob, 42, &[32]), item_to(&roster, 43, &[33])];
     assert!(net.send(&alice, items).iter().all(|result| result.outcome == SendOutcome::Taken));
     let got: Vec<u8> = net.delivered(bob.conn()).iter().map(|deliver| deliver.envelope[0]).collect();
     assert_eq!(got, (0..34).collect::<Vec<u8>>());

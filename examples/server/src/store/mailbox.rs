@@ -100,14 +100,7 @@ fn put(
             execute(
                 sql,
                 "INSERT INTO envelopes (recipient, sender, id, user, sent_at, envelope) VALUES (?, ?, ?, ?, ?, ?)",
-                params![
-                    recipient.as_bytes(),
-                    sender.as_bytes(),
-                    item.id.0,
-                    name.as_str(),
-                    int(now),
-                    &envelope[..],
-                ],
+                params![recipient.as_bytes(), sender.as_bytes(), item.id.0, name.as_str(), int(now), &envelope[..],],
             )?;
             StoreOutcome::Stored(u64::try_from(sql.last_insert_rowid()).unwrap_or_default())
         }

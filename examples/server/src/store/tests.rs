@@ -77,7 +77,11 @@ fn both_stores_draw_the_line_at_the_same_moment() {
     let prekeys = (1..=9).map(|id| StoredPrekey { kind: 1, id, bytes: draw.bytes() }).collect();
     let take = |fresh| StoreJob::TakeKeys { user: user.clone(), devices: vec![identity], kind: Some(1), fresh };
     let send = |id, length, now| {
-        let item = StoredItem { id: EnvelopeId([id; 16]), recipient: Recipient::Device(identity), envelope: Some(vec![0; length].into()) };
+        let item = StoredItem {
+            id: EnvelopeId([id; 16]),
+            recipient: Recipient::Device(identity),
+            envelope: Some(vec![0; length].into()),
+        };
         StoreJob::Send { sender: identity, user: user.clone(), items: vec![item], room: 2, room_bytes: 30, now }
     };
     let expire = |at| StoreJob::Expire { envelopes: at, prekeys: at, blobs: at, unlisted: at };
