@@ -62,7 +62,7 @@ fn send_one(
     room: (usize, u64),
     now: u64,
 ) -> Result<SentItem, Stop> {
-    let mut put = |device: Identity| put(sql, sender, &device, item, room, now);
+    let put = |device: Identity| put(sql, sender, &device, item, room, now);
     Ok(match &item.recipient {
         Recipient::Device(device) => match recipients.find(sql, device)? {
             Some((epoch, true)) => SentItem::new(epoch, put(*device)?),
