@@ -1,20 +1,21 @@
 /* A chat client in a terminal: registers or logs in at a relay, exchanges texts and files, shows safety numbers.
  *
- *     chat_client STATE NAME ADDRESS    STATE is the file of keys and sessions, ADDRESS the relay's host:port#fingerprint
+ *     chat_client STATE NAME ADDRESS    STATE is the database of keys, sessions and messages, ADDRESS the relay's host:port#fingerprint
  *
- * Commands: /register, /login [CODE], /msg NAME TEXT, /file NAME PATH, /accept NUMBER, /verify NAME [yes], /trust NAME, /quit.
- * Files land in the folder it was started in. SECURECHAT_PASSPHRASE (of STATE) and SECURECHAT_PASSWORD spare the questions.
+ * Commands: /register, /login [CODE], /msg NAME TEXT, /file NAME PATH, /accept NUMBER, /history NAME [N], /verify NAME [yes],
+ * /trust NAME, /quit. Files land in the folder it was started in. SECURECHAT_PASSPHRASE (of STATE) and SECURECHAT_PASSWORD
+ * spare the questions.
  */
-#include "net.h"
+#include "history.h"
 #include "passwords.h"
-#include "records.h"
-#include "show.h"
 #include "transfers.h"
 #include <poll.h>
 
 static securechat_client *client;
 static struct records store;
 static struct transfers transfers;
+static struct history history;
+enum { EVENTS_AT_ONCE = 16 };     // what they print has room before it is shown
 static uint32_t link_number;
 static char verifying[64];          // whom /verify named last
 static int fd, ready, over, failed; // the socket; whether commands are taken; whether the link is over
@@ -83,6 +84,7 @@ static void handle(const securechat_event *event) {
         break;
     case SECURECHAT_EVENT_MESSAGE:
     case SECURECHAT_EVENT_SENT_COPY:
+        history_event(&history, event);
         if (event->message == SECURECHAT_MESSAGE_TEXT) {
             printf("%s%.*s: ", event->kind == SECURECHAT_EVENT_SENT_COPY ? "to " : "", user_len, event->user);
             show(event->data, event->data_len), putchar('\n');
@@ -92,6 +94,7 @@ static void handle(const securechat_event *event) {
         printf("a message cannot be sent: %s\n", securechat_status_message(event->status)), failed = 1;
         break;
     case SECURECHAT_EVENT_FILE_OFFERED:
+        history_event(&history, event);
         transfer = transfer_add(&transfers, event->file, 0, event->name, event->name_len);
         printf("%.*s offers ", user_len, event->user), show(event->name, event->name_len);
         printf(", %llu bytes: /accept %u takes it\n", (unsigned long long)event->total, transfer->number);
@@ -142,6 +145,7 @@ static int settle(void) {
             records_put(&store, &record);
         transfers_sync(&transfers);
         records_commit(&store);
+        fflush(stdout); // what events said is shown when the store says that they were taken: after a crash none comes twice
         ok(securechat_client_save_done(client));
         while (securechat_client_output(client, link_number, &out, &length) == SECURECHAT_OK && length > 0) {
             ssize_t sent = send(fd, out, length, MSG_NOSIGNAL);
@@ -150,9 +154,8 @@ static int settle(void) {
             securechat_client_output_consume(client, link_number, (size_t)sent);
         }
         int count = 0;
-        while (securechat_client_next_event(client, &event, sizeof event) == SECURECHAT_OK && event.kind != SECURECHAT_EVENT_NONE)
+        while (count < EVENTS_AT_ONCE && securechat_client_next_event(client, &event, sizeof event) == SECURECHAT_OK && event.kind != SECURECHAT_EVENT_NONE)
             handle(&event), count++;
-        fflush(stdout);
         if (count == 0)
             return length > 0;
     }
@@ -168,8 +171,10 @@ static void send_file(const char *to, const char *path) {
     off_t size = opened < 0 ? -1 : lseek(opened, 0, SEEK_END);
     if (size < 0 || !realpath(path, whole)) {
         printf("cannot read %s: %s\n", path, strerror(errno)), failed = 1;
-    } else if (ok(securechat_client_send_file(client, to, strlen(to), name, strlen(name), (uint64_t)size, NULL, 0, now_ms(), file, id)))
+    } else if (ok(securechat_client_send_file(client, to, strlen(to), name, strlen(name), (uint64_t)size, NULL, 0, now_ms(), file, id))) {
         ok(transfer_keep(&transfers, transfer_add(&transfers, file, 1, whole, strlen(whole))));
+        history_add(&history, id, to, strlen(to), SAID_HERE | SAID_FILE, now_ms(), 0, name, strlen(name));
+    }
     if (opened >= 0)
         close(opened);
 }
@@ -184,8 +189,11 @@ static void command(char *line) {
         uint32_t code = to ? (uint32_t)strtoul(to, NULL, 10) : SECURECHAT_NO_CODE;
         ready = !ok(verb[1] == 'r' ? securechat_client_register(client, password, strlen(password), now)
                                    : securechat_client_log_in(client, password, strlen(password), code, now));
-    } else if (strcmp(verb, "/msg") == 0 && to && more)
-        ok(securechat_client_send(client, to, strlen(to), SECURECHAT_MESSAGE_TEXT, NULL, (uint8_t *)more, strlen(more), now, id));
+    } else if (strcmp(verb, "/msg") == 0 && to && more) {
+        if (ok(securechat_client_send(client, to, strlen(to), SECURECHAT_MESSAGE_TEXT, NULL, (uint8_t *)more, strlen(more), now, id)))
+            history_add(&history, id, to, strlen(to), SAID_HERE, now, 0, more, strlen(more));
+    } else if (strcmp(verb, "/history") == 0 && to)
+        history_show(&history, to, more ? strtoul(more, NULL, 10) : 20);
     else if (strcmp(verb, "/file") == 0 && to && more)
         send_file(to, more);
     else if (strcmp(verb, "/accept") == 0 && to) {
@@ -201,7 +209,7 @@ static void command(char *line) {
         if (ok(securechat_client_contact(client, to, strlen(to), 0, &contact, sizeof contact)))
             ok(securechat_client_accept_keys(client, to, strlen(to), contact.kept_aside, now));
     } else if (*verb)
-        puts("/register, /login [CODE], /msg NAME TEXT, /file NAME PATH, /accept NUMBER, /verify NAME [yes], /trust NAME, /quit");
+        puts("/register, /login [CODE], /msg NAME TEXT, /file NAME PATH, /accept NUMBER, /history NAME [N], /verify NAME [yes], /trust NAME, /quit");
 }
 
 /* ---- The program ---- */
@@ -209,26 +217,16 @@ static void command(char *line) {
 static void start(const char *path, const char *name) {
     char salt[4096];
     uint8_t key[32];
-    size_t theirs = 0;
     records_open(&store, path);
     snprintf(salt, sizeof salt, "%s.salt", path);
     key_of_passphrase(secret("SECURECHAT_PASSPHRASE", "passphrase: "), salt, key);
-    // The client's own records have no key that begins so.
-    securechat_record *list = store.list, *own = (securechat_record *)grow(NULL, (store.count + 1) * sizeof *own);
-    size_t ours = 0;
-    for (size_t i = 0; i < store.count; i++)
-        if (list[i].key_len == 36 && memcmp(list[i].key, "own/", 4) == 0)
-            own[ours++] = list[i];
-        else
-            list[theirs++] = list[i];
-    if (!ok(securechat_client_new(NULL, name, strlen(name), key, list, theirs, SECURECHAT_HISTORY_CONTINUED, 0, now_ms(), &client)))
+    if (!ok(securechat_client_new(NULL, name, strlen(name), key, store.list, store.count, SECURECHAT_HISTORY_CONTINUED, 0, now_ms(), &client)))
         exit(1);
     explicit_bzero(key, sizeof key);
-    transfers.client = client;
-    transfers.store = &store;
-    for (size_t i = 0; i < ours; i++)
-        ok(transfer_restore(&transfers, &own[i]));
-    free(own);
+    transfers = (struct transfers){.client = client, .store = &store};
+    records_each(&store, KEPT, transfer_restore, &transfers);
+    history = (struct history){.client = client, .store = &store};
+    history_expire(&history, now_ms());
     records_forget(&store);
 }
 
@@ -249,6 +247,7 @@ int main(int count, char **words) {
     int leaving = 0;
     if (count != 4 || securechat_address_parse(words[3], strlen(words[3]), &address, sizeof address) != SECURECHAT_OK)
         die("chat_client STATE NAME HOST:PORT#FINGERPRINT");
+    setvbuf(stdout, NULL, _IOFBF, 1 << 22); // settle shows it
     start(words[1], words[2]);
     snprintf(port, sizeof port, "%u", (unsigned)address.port);
     fd = open_socket(address.host, port, 0);
@@ -257,6 +256,8 @@ int main(int count, char **words) {
     while (!over) {
         uint64_t due = 0;
         int unwritten = settle();
+        if (history.next_expiry && history.next_expiry <= now_ms())
+            history_expire(&history, now_ms());
         char *end = ready ? (char *)memchr(typed, '\n', length) : NULL;
         if (end) { // one command at a time, each when the one before is under way
             *end = 0;

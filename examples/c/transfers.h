@@ -53,24 +53,28 @@ static inline securechat_status transfer_keep(struct transfers *all, const struc
     securechat_status status = securechat_client_seal(all->client, transfer->key, key_len, plain, length + 1, sealed, sizeof sealed, &length);
     securechat_record record = {transfer->key, key_len, sealed, length};
     if (status == SECURECHAT_OK)
-        records_put(all->store, &record);
+        records_write(all->store, KEPT, &record);
     return status;
 }
 
-static inline securechat_status transfer_restore(struct transfers *all, const securechat_record *record) {
+/* Takes up again what a record of what the program keeps says, if it is one of these. */
+static inline void transfer_restore(void *context, const securechat_record *record) {
+    struct transfers *all = (struct transfers *)context;
     uint8_t id[16], plain[4097];
     size_t length = 0;
     char digits[33];
-    snprintf(digits, sizeof digits, "%.*s", (int)record->key_len - 4, record->key + 4);
-    securechat_status status = securechat_client_open(all->client, record->key, record->key_len, record->value, record->value_len, plain, sizeof plain, &length);
-    if (status == SECURECHAT_OK && length > 0 && from_hex(digits, id, 16) == 0)
+    if (record->key_len != 36 || memcmp(record->key, "own/", 4) != 0)
+        return;
+    snprintf(digits, sizeof digits, "%.*s", 32, record->key + 4);
+    if (securechat_client_open(all->client, record->key, record->key_len, record->value, record->value_len, plain, sizeof plain, &length) != SECURECHAT_OK)
+        die("%s is damaged", all->store->path);
+    if (length > 0 && from_hex(digits, id, 16) == 0)
         transfer_add(all, id, plain[0], (const char *)plain + 1, length - 1);
-    return status;
 }
 
 static inline void transfer_end(struct transfers *all, struct transfer *transfer) {
     securechat_record record = {transfer->key, strlen(transfer->key), NULL, 0};
-    records_put(all->store, &record);
+    records_write(all->store, KEPT, &record);
     if (transfer->fd >= 0)
         close(transfer->fd);
     if (!transfer->ours)

@@ -2,9 +2,9 @@
 
 use crate::driver::{Driver, Input};
 use crate::error::Error;
-use crate::passphrase::Cost;
 use crate::state::{State, now};
 use securechat_core::client::Client;
+use securechat_core::content::MessageId;
 use securechat_core::error::Error as CoreError;
 use securechat_core::event::{Event, FileId};
 use securechat_core::identity::{RelayAddress, UserName};
@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// Inputs that may wait for the loop; what is beyond waits in the sockets.
 const INBOX: usize = 64;
@@ -105,6 +104,20 @@ impl Chat {
         })
     }
 
+    /// Sends a text to a user, and keeps it in the history. What [`call`](Self::call) sends is in no history.
+    pub fn send_text(&self, to: UserName, text: impl Into<String>) -> Result<MessageId, Error> {
+        let text = text.into();
+        self.run(move |driver| driver.send_text(&to, &text))
+    }
+
+    /// Runs `command` with the state: its history, archives, passphrase.
+    pub fn with_state<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut State) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.run(move |driver| command(driver.state()))
+    }
+
     /// Offers the file at `path` to a user, and sends it.
     pub fn send_file(&self, to: UserName, path: impl Into<PathBuf>) -> Result<FileId, Error> {
         let path = path.into();
@@ -121,11 +134,6 @@ impl Chat {
     ) -> Result<(), Error> {
         let (name, folder) = (name.into(), folder.into());
         self.run(move |driver| driver.accept_file(file, &name, size, &folder))
-    }
-
-    /// Puts the state under another passphrase.
-    pub fn change_passphrase(&self, old: Zeroizing<String>, new: Zeroizing<String>) -> Result<(), Error> {
-        self.run(move |driver| driver.state().change_passphrase(&old, &new, Cost::default()))
     }
 
     /// Ends the connections in order and waits for that.
@@ -179,11 +187,13 @@ impl std::fmt::Debug for Chat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::passphrase::Cost;
     use crate::state::StateOptions;
     use std::io::Read;
     use std::net::TcpListener;
     use std::path::Path;
     use std::sync::mpsc::Receiver;
+    use zeroize::Zeroizing;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -228,6 +238,37 @@ mod tests {
         stream.read_to_end(&mut sent).unwrap();
         assert_eq!(sent, b"");
         assert!(matches!(chat.call(|client, _| Ok(client.generation())), Err(Error::Stopped)));
+    }
+
+    /// After a crash nothing comes twice: what the program is told of is in the history, and taken, when it is told.
+    #[test]
+    fn the_program_is_told_when_it_is_kept() {
+        let places = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let (alice, updates) = start(places[0].path(), "alice");
+        let mut options = StateOptions::new(places[1].path(), Zeroizing::new("a passphrase".into()));
+        (options.user, options.cost) = (Some(UserName::new("bob").unwrap()), Cost::LEAST);
+        let (database, (sink, kept)) = (places[1].path().join("state.db"), mpsc::channel());
+        let told = move |update| {
+            if let Update::Event(Event::Message(_)) = update {
+                let database = rusqlite::Connection::open(&database).unwrap();
+                let rows: u32 = database.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap();
+                sink.send(rows).unwrap();
+            }
+        };
+        let bob = Chat::start(State::open(options).unwrap(), told).unwrap();
+        let address = alice.listen("127.0.0.1:0").unwrap();
+        let fingerprint = alice.call(|client, _| Ok(client.fingerprint())).unwrap();
+        bob.connect_peer(format!("{address}#{fingerprint}").parse().unwrap()).unwrap();
+        loop {
+            if let Update::Event(Event::Verify { link, fingerprint, .. }) = updates.recv_timeout(PATIENCE).unwrap() {
+                break alice.call(move |client, now| client.accept_link(link, &fingerprint, now)).unwrap();
+            }
+        }
+        for (number, text) in [(0, "one"), (1, "two")] {
+            alice.send_text(UserName::new("bob").unwrap(), text).unwrap();
+            // One row more says how far the history reaches.
+            assert!(kept.recv_timeout(PATIENCE).unwrap() >= number + 2);
+        }
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use crate::chat::Update;
 use crate::error::Error;
+use crate::history::Conversation;
 use crate::socket::{self, Connection, Listener};
 use crate::state::{State, now};
 use crate::transfer::{Incoming, Outgoing};
 use securechat_core::client::Client;
-use securechat_core::event::{Event, FileId, LinkId};
+use securechat_core::content::MessageId;
+use securechat_core::event::{Event, FileId, LinkId, MessageBody};
 use securechat_core::identity::{RelayAddress, UserName};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
@@ -69,6 +71,8 @@ pub(crate) struct Driver {
     incoming: BTreeMap<FileId, Incoming>,
     inbox: SyncSender<Input>,
     sink: Box<dyn FnMut(Update) + Send>,
+    /// What the program is told as soon as the state says that it happened.
+    untold: Vec<Update>,
     stopping: Option<u64>,
 }
 
@@ -84,13 +88,14 @@ impl Driver {
             incoming: BTreeMap::new(),
             inbox,
             sink,
+            untold: Vec::new(),
             stopping: None,
         }
     }
 
     /// Runs until it is stopped, or the state cannot be saved any more.
     pub(crate) fn run(mut self, inputs: &Receiver<Input>) {
-        let result = self.serve(inputs);
+        let result = self.serve(inputs).and_then(|()| self.state.close_history());
         (self.sink)(Update::Stopped(result.err()));
     }
 
@@ -111,6 +116,7 @@ impl Driver {
             if self.client().poll_timeout().is_some_and(|at| at <= now) {
                 self.client().handle_timeout(now);
             }
+            self.state.forget_expired(now)?;
             self.redial(now);
         }
     }
@@ -121,13 +127,13 @@ impl Driver {
     }
 
     /// Saves, sends and tells until nothing is left of any: in this order, so that no ciphertext leaves before the state
-    /// that it needs is on the disk.
+    /// that it needs is on the disk. The program is told of an event when the state says that it was taken, with what it
+    /// said in the history: after a crash it does not come again.
     pub(crate) fn drain(&mut self) -> Result<(), Error> {
         loop {
-            while let Some(batch) = self.state.client.poll_save() {
-                self.state.store.apply(batch.iter().map(|save| (save.key.as_str(), save.value.as_deref())))?;
-                self.state.store.note_generation(self.state.client.generation())?;
-            }
+            self.state.save()?;
+            self.untold.drain(..).for_each(&mut self.sink);
+            self.state.told();
             let mut bytes = Vec::new();
             if let Some(link) = self.state.client.poll_transmit(&mut bytes) {
                 if let Some(connection) = self.links.get(&link) {
@@ -136,8 +142,12 @@ impl Driver {
                 continue;
             }
             match self.state.client.poll_event() {
-                Some(event) => self.handle_event(event)?,
-                None => return Ok(()),
+                Some(event) => {
+                    self.state.note_event(&event, now())?;
+                    self.handle_event(event)?;
+                }
+                None if self.untold.is_empty() => return Ok(()),
+                None => {}
             }
         }
     }
@@ -178,10 +188,24 @@ impl Driver {
         self.stopping = Some(now().saturating_add(STOP_TIME));
     }
 
+    /// Sends a text, and keeps it in the history.
+    pub(crate) fn send_text(&mut self, to: &UserName, text: &str) -> Result<MessageId, Error> {
+        let now = now();
+        let id = self.client().send_text(to, text, now)?;
+        self.sent(to, id, &MessageBody::Text(text.to_owned()), now)?;
+        Ok(id)
+    }
+
+    fn sent(&mut self, to: &UserName, id: MessageId, body: &MessageBody, now: u64) -> Result<(), Error> {
+        self.state.note_sent(Conversation::User(to.clone()), id, body, now)
+    }
+
     /// Offers the file at `path`.
     pub(crate) fn send_file(&mut self, to: &UserName, path: &Path) -> Result<FileId, Error> {
         let file = Outgoing::open(path)?;
-        let (id, _) = self.client().send_file(to, &file.name, file.size, "application/octet-stream", now())?;
+        let now = now();
+        let (id, message) = self.client().send_file(to, &file.name, file.size, "application/octet-stream", now)?;
+        self.sent(to, message, &MessageBody::File { name: file.name.clone(), size: file.size }, now)?;
         self.outgoing.insert(id, file);
         Ok(id)
     }
@@ -197,6 +221,10 @@ impl Driver {
     /// Puts the state under another passphrase.
     pub(crate) fn state(&mut self) -> &mut State {
         &mut self.state
+    }
+
+    fn tell(&mut self, update: Update) {
+        self.untold.push(update);
     }
 
     fn handle(&mut self, input: Input) -> Result<(), Error> {
@@ -221,27 +249,27 @@ impl Driver {
                 }
             }
             Event::FileReceived { file } => match self.incoming.remove(&file).map(Incoming::finish) {
-                Some(Ok(path)) => (self.sink)(Update::Saved { file, path }),
-                Some(Err(error)) => (self.sink)(Update::TransferFailed { file, error }),
+                Some(Ok(path)) => self.tell(Update::Saved { file, path }),
+                Some(Err(error)) => self.tell(Update::TransferFailed { file, error }),
                 None => {}
             },
             Event::FileSent { file } | Event::FileFailed { file, .. } => {
                 self.outgoing.remove(&file);
                 self.incoming.remove(&file);
-                (self.sink)(Update::Event(event));
+                self.tell(Update::Event(event));
             }
             Event::LinkOpen { link, .. } => {
                 self.reached(link)?;
-                (self.sink)(Update::Event(event));
+                self.tell(Update::Event(event));
             }
             Event::LinkClosed { link, .. } => {
                 self.ending.extend(self.links.remove(&link));
                 if let Some(target) = self.target_of(link) {
                     target.pause(now());
                 }
-                (self.sink)(Update::Event(event));
+                self.tell(Update::Event(event));
             }
-            _ => (self.sink)(Update::Event(event)),
+            _ => self.tell(Update::Event(event)),
         }
         Ok(())
     }
@@ -273,7 +301,7 @@ impl Driver {
         self.outgoing.remove(&file);
         self.incoming.remove(&file);
         self.client().cancel_file(&file, now());
-        (self.sink)(Update::TransferFailed { file, error });
+        self.tell(Update::TransferFailed { file, error });
     }
 
     fn accept(&mut self, stream: TcpStream, now: u64) {
@@ -334,7 +362,7 @@ impl Driver {
             Err(error) => {
                 let retry = target.pause(now);
                 let address = target.address.clone();
-                (self.sink)(Update::Unreached { address, error, retry });
+                self.tell(Update::Unreached { address, error, retry });
             }
         }
     }
@@ -348,7 +376,8 @@ impl Driver {
         // Nothing wakes the loop when the last bytes of an ending connection are gone.
         let ends = (self.stopping.is_some() && !self.ending.is_empty()).then(|| now().saturating_add(ENDING_LOOKED_AT));
         let retries = self.targets.iter().filter_map(|target| until(target.status));
-        let next = retries.chain(self.state.client.poll_timeout()).chain(self.stopping).chain(ends).min();
+        let next = retries.chain(self.state.client.poll_timeout()).chain(self.stopping).chain(ends);
+        let next = next.chain(self.state.next_expiry()).min();
         let pause = next.map_or(PAUSE_MAX, |at| at.saturating_sub(now()).min(PAUSE_MAX));
         Duration::from_millis(pause)
     }

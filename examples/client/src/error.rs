@@ -39,6 +39,9 @@ pub enum Error {
     /// A new state needs to know whose it is.
     #[error("there is no state in {0} yet: say whose it will be with --user NAME")]
     NewState(PathBuf),
+    /// There is no state to do something with.
+    #[error("there is no state in {0}: say where it is with --state FOLDER or --user NAME")]
+    NoState(PathBuf),
     /// Several states, and none was chosen.
     #[error("there are several states in {0}: say whose with --user NAME")]
     SeveralStates(PathBuf),
@@ -97,6 +100,26 @@ pub enum Error {
     /// The operating system gave no random numbers.
     #[error("the operating system gives no random numbers")]
     Randomness,
+    /// A file that was to be made is there already.
+    #[error("{0} exists already: choose another name")]
+    Exists(PathBuf),
+    /// What is to be imported is no sealed archive.
+    #[error("{0} is no archive that can be imported: /export --encrypted makes one")]
+    NotAnArchive(PathBuf),
+    /// The passphrase does not open the archive.
+    #[error("this passphrase does not open the archive")]
+    ArchivePassphrase,
+    /// The archive was cut, or changed.
+    #[error("{0} is not whole, or was changed: nothing of it was taken")]
+    ArchiveDamaged(PathBuf),
+    /// The archive is another user's.
+    #[error("the archive {path} is the history of {user}, and not of this state's user")]
+    OtherArchive {
+        /// Which archive.
+        path: PathBuf,
+        /// Whose it is.
+        user: String,
+    },
     /// The client is stopped.
     #[error("the client has stopped")]
     Stopped,

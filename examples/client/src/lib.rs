@@ -1,6 +1,7 @@
 //! The client of securechat without its screen: what a program needs around the engine of `securechat-core`.
 //!
-//! - [`State`]: the device's records in SQLite, sealed under a passphrase, one process at a time.
+//! - [`State`]: the device's records and what was said ([`Entry`]) in SQLite, sealed under a passphrase, one process at a
+//!   time.
 //! - [`Chat`]: the running client. A thread owns the engine and does one thing at a time: it moves bytes between the
 //!   engine and its sockets, saves before it sends, reads and writes the files of transfers, and connects again when a
 //!   connection ends. [`Chat::call`] hands it a command; what happens comes as [`Update`]s.
@@ -15,7 +16,7 @@
 //!     let (updates, happened) = std::sync::mpsc::channel();
 //!     let chat = Chat::start(State::open(options)?, move |update| _ = updates.send(update))?;
 //!     chat.connect("relay.example.org:7441".parse()?)?;
-//!     chat.call(|client, now| client.send_text(&"bob".parse().unwrap(), "hello", now))?;
+//!     chat.send_text("bob".parse()?, "hello")?;
 //!     for update in happened {
 //!         println!("{update:?}");
 //!     }
@@ -29,6 +30,7 @@ mod chat;
 mod driver;
 mod error;
 mod folder;
+mod history;
 mod passphrase;
 mod socket;
 mod state;
@@ -37,5 +39,6 @@ mod transfer;
 
 pub use chat::{Chat, Update};
 pub use error::Error;
+pub use history::{Conversation, Entry, Imported, NoConversation, OfferedFile};
 pub use passphrase::Cost;
 pub use state::{State, StateOptions};

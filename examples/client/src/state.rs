@@ -1,6 +1,7 @@
 //! A state on the disk: a device of a user, sealed under a passphrase.
 
 use crate::error::Error;
+use crate::history::History as Kept;
 use crate::passphrase::{self, Cost, SALT};
 use crate::store::Store;
 use rand::TryRng;
@@ -69,8 +70,9 @@ pub struct State {
     pub(crate) store: Store,
     pub(crate) client: Client,
     /// Seals what the program itself keeps; the same key as the client's.
-    vault: Vault,
-    rng: Random,
+    pub(crate) vault: Vault,
+    pub(crate) rng: Random,
+    pub(crate) history: Kept,
 }
 
 impl State {
@@ -117,7 +119,23 @@ impl State {
             let history = store.generation().map_or(History::Restored, History::AtLeast);
             Client::restore(config, own, records, history, engine_rng, now())?
         };
-        Ok(Self { store, client, vault, rng })
+        let mut state = Self { store, client, vault, rng, history: Kept::default() };
+        state.open_history()?;
+        Ok(state)
+    }
+
+    /// Writes what changed in the client and in the history until nothing is left. When this returns it is on the disk; what
+    /// was noted of an event is in the transaction that says that the event was taken.
+    pub(crate) fn save(&mut self) -> Result<(), Error> {
+        loop {
+            let batch = self.client.poll_save();
+            if batch.is_none() && !self.history_waits() {
+                return Ok(());
+            }
+            let rows = self.history_rows();
+            self.store.commit(&batch.unwrap_or_default(), &rows)?;
+            self.store.note_generation(self.client.generation())?;
+        }
     }
 
     /// The client, to look at.
@@ -141,7 +159,8 @@ impl State {
         let wrapped = self.store.setting("vault")?.unwrap_or_default();
         let vault = unwrap(&passphrase_key(&self.store, old)?, &wrapped)?;
         protect(&mut self.store, &vault, new, cost, &[])?;
-        Ok(())
+        // The log still has the key as the old passphrase wraps it.
+        self.store.empty_log()
     }
 }
 
@@ -158,7 +177,7 @@ pub(crate) fn now() -> u64 {
 }
 
 /// A generator seeded by the operating system, which forgets what it gave.
-fn random() -> Result<Random, Error> {
+pub(crate) fn random() -> Result<Random, Error> {
     let mut seed = Secret::zero();
     SysRng.try_fill_bytes(seed.as_mut_bytes()).map_err(|_| Error::Randomness)?;
     Ok(crypto::from_seed(&seed))
@@ -212,12 +231,8 @@ mod tests {
         options
     }
 
-    /// Everything that the client wants saved, as the driver does it.
     fn save(state: &mut State) {
-        while let Some(batch) = state.client.poll_save() {
-            state.store.apply(batch.iter().map(|save| (save.key.as_str(), save.value.as_deref()))).unwrap();
-            state.store.note_generation(state.client.generation()).unwrap();
-        }
+        state.save().unwrap();
     }
 
     #[test]
@@ -245,7 +260,16 @@ mod tests {
         let identity = state.client().identity();
         save(&mut state);
         assert!(matches!(state.change_passphrase("wrong", "two", Cost::LEAST), Err(Error::WrongPassphrase)));
+        let wrapped = state.store.setting("vault").unwrap().unwrap();
+        let on_disk = |part: &[u8]| {
+            let files = std::fs::read_dir(place.path()).unwrap();
+            let bytes: Vec<u8> = files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+            bytes.windows(part.len()).any(|window| window == part)
+        };
+        assert!(on_disk(&wrapped));
         state.change_passphrase("one", "two", Cost::LEAST).unwrap();
+        // Who has the old passphrase finds nothing that it opens, not in the log either.
+        assert!(!on_disk(&wrapped));
         drop(state);
         assert!(matches!(State::open(options(place.path(), None, "one")), Err(Error::WrongPassphrase)));
         assert_eq!(State::open(options(place.path(), None, "two")).unwrap().client().identity(), identity);

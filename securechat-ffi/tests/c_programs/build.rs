@@ -100,7 +100,7 @@ impl Kit {
             let to = folder.join(source.file_stem().unwrap());
             let mut command = Command::new(compiler);
             command.arg(standard).args(flags);
-            run(with_library(&mut command, &source, &to).arg("-lcrypt"));
+            run(with_library(&mut command, &source, &to).args(["-lcrypt", "-lsqlite3"]));
         }
         Self { folder, under: Vec::new() }
     }

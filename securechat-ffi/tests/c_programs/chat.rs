@@ -45,19 +45,21 @@ fn rust_programs() -> &'static Path {
     })
 }
 
-struct Relay {
-    program: Program,
+pub struct Relay {
+    pub program: Program,
     address: String,
 }
 
 impl Relay {
     /// Starts a relay with what is kept in `place`, on any port or the one it had.
-    fn start(kit: &Kit, language: Language, place: &Path, port: &str) -> Self {
+    pub fn start(kit: &Kit, language: Language, place: &Path, port: &str) -> Self {
         let data = place.join("relay");
         let mut command;
         if language == Rust {
             let config = place.join("relay.toml");
-            let text = format!("listen = '127.0.0.1:{port}'\ndata = '{}'\nrsa-bits = 2048\n", data.display());
+            let mut text = format!("listen = '127.0.0.1:{port}'\ndata = '{}'\nrsa-bits = 2048\n", data.display());
+            // Who is killed often logs in often.
+            text += "[rates]\nlogin = { burst = 1000, every = 0.001 }\n";
             fs::write(&config, text).unwrap();
             command = Command::new(rust_programs().join("securechat-server"));
             command.arg("--config").arg(config);
@@ -76,14 +78,26 @@ impl Relay {
     }
 }
 
-struct Person {
-    program: Program,
+pub struct Person {
+    pub program: Program,
     language: Language,
     folder: PathBuf,
 }
 
 impl Person {
-    fn start(kit: &Kit, language: Language, place: &Path, name: &str, relay: &Relay) -> Self {
+    pub fn start(kit: &Kit, language: Language, place: &Path, name: &str, relay: &Relay) -> Self {
+        Self::start_with(kit, language, place, name, relay, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn start_with(
+        kit: &Kit,
+        language: Language,
+        place: &Path,
+        name: &str,
+        relay: &Relay,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let folder = place.join(name);
         fs::create_dir_all(&folder).unwrap();
         let mut command;
@@ -98,16 +112,17 @@ impl Person {
         command.current_dir(&folder);
         command
             .env("SECURECHAT_PASSPHRASE", "a passphrase for tests")
-            .env("SECURECHAT_PASSWORD", "a password for tests");
+            .env("SECURECHAT_PASSWORD", "a password for tests")
+            .envs(variables.iter().copied());
         Self { program: Program::start(command), language, folder }
     }
 
-    fn register(&mut self) {
+    pub fn register(&mut self) {
         self.program.type_line("/register");
         self.program.expect("logged in");
     }
 
-    fn say(&mut self, to: &str, text: &str) {
+    pub fn say(&mut self, to: &str, text: &str) {
         let verb = if self.language == Rust { "/pm" } else { "/msg" };
         self.program.type_line(&format!("{verb} {to} {text}"));
     }
@@ -183,6 +198,18 @@ pub fn conversation(kit: &Kit, relay: Language, alice: Language, bob: Language) 
     one.program.expect("logged in");
     other.say("alice", "now I am");
     one.program.expect("bob: now I am");
+    if bob == C {
+        other.program.type_line("/history alice");
+        for line in [
+            " alice: hello ",
+            " you: hello alice",
+            " alice (file): data.bin",
+            " alice: are you there?",
+            " you: now I am",
+        ] {
+            other.program.expect(line);
+        }
+    }
     one.program.succeed();
     other.program.succeed();
     let (status, printed) = server.program.terminate();

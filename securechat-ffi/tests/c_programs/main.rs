@@ -7,6 +7,7 @@
 mod build;
 mod chat;
 mod header;
+mod history;
 mod install;
 mod program;
 mod small;

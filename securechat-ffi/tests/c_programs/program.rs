@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,30 @@ impl Program {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(asked.success());
         self.end()
+    }
+
+    /// Waits for a line that contains `text`; false when the program ended before it came.
+    pub fn expect_or_end(&mut self, text: &str) -> bool {
+        let until = Instant::now() + PATIENCE;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+            if self.seen.last().is_some_and(|line| line.contains(text)) {
+                return true;
+            }
+        }
+        panic!("no line with {text:?} after {:#?}", self.seen)
+    }
+
+    /// Kills it where it stands: what it had printed.
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.seen.extend(self.lines.iter());
+        std::mem::take(&mut self.seen)
     }
 
     /// Ends the input and waits: the exit status, with everything that was printed.

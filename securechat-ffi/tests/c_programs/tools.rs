@@ -3,7 +3,7 @@
 
 use crate::build::{Kit, is_there, place, run, skipped, with_library};
 use crate::chat::{Language, conversation};
-use crate::{header, small};
+use crate::{header, history, small};
 use std::process::Command;
 
 const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
@@ -21,6 +21,7 @@ fn the_sanitizers_report_nothing() {
         run(with_library(Command::new(pair[0]).args(SANITIZERS), &source, &program));
         run(&mut Command::new(program));
     }
+    history::marks(pair[0], &SANITIZERS);
     small::channel(&kit);
     small::sealfile(&kit);
     conversation(&kit, Language::C, Language::C, Language::C);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,39 @@ impl Program {
             }
             self.unexpected.push_back(line);
         }
+    }
+
+    /// Waits for a line that contains `text`, and gives what came before it and was not waited for yet.
+    #[allow(dead_code, reason = "not every test looks at all lines")]
+    pub fn lines_before(&mut self, text: &str) -> Vec<String> {
+        self.expect(text);
+        self.unexpected.drain(..).collect()
+    }
+
+    /// Waits for a line that contains `text`; false when the program ended before it came.
+    #[allow(dead_code, reason = "not every test has programs that end by themselves")]
+    pub fn expect_or_end(&mut self, text: &str) -> bool {
+        let until = Instant::now() + PATIENCE;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+            if self.seen.last().is_some_and(|line| line.contains(text)) {
+                return true;
+            }
+        }
+        panic!("no line with {text:?} after {:#?}", self.seen)
+    }
+
+    /// Kills it where it stands, and gives what it had printed.
+    #[allow(dead_code, reason = "not every test kills one")]
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.seen.extend(self.lines.iter());
+        std::mem::take(&mut self.seen)
     }
 
     /// Ends the input, waits for the end, and gives the exit status with everything that was printed.

@@ -4,8 +4,8 @@ use crate::app::{App, Exit, Offer, Transfer, Waiting};
 use crate::command::{COMMANDS, Command};
 use crate::form::{Form, Purpose};
 use crate::screen::Tone;
-use crate::sentence;
-use securechat_client::Error;
+use crate::{past, sentence};
+use securechat_client::{Cost, Error};
 use securechat_core::error::{ApiMisuse, Error as CoreError};
 use securechat_core::event::RequestKind;
 use securechat_core::identity::{Fingerprint, Identity, Trust, UserName};
@@ -53,6 +53,11 @@ impl App {
             }
             Command::File { to, path } => self.send_file(to, &path),
             Command::Accept { number, folder } => self.accept(number, folder),
+            Command::History { count } => self.history(count),
+            Command::Search(words) => self.search(words),
+            Command::Export { path, encrypted: true } => self.continue_form(Form::new(Purpose::Export(path))),
+            Command::Export { path, encrypted: false } => self.export(path, None),
+            Command::Import(path) => self.continue_form(Form::new(Purpose::Import(path))),
             Command::Verify { user, compared } => self.verify(user, compared),
             Command::TrustUser(user) => self.trust_user(user),
             Command::TrustKey(fingerprint) => self.trust_key(fingerprint),
@@ -77,8 +82,7 @@ impl App {
     }
 
     fn send(&mut self, to: &UserName, text: &str) {
-        let (user, words) = (to.clone(), text.to_owned());
-        let sent = self.chat.call(move |client, now| client.send_text(&user, &words, now));
+        let sent = self.chat.send_text(to.clone(), text);
         if let Some(id) = self.check(sent) {
             self.unsent.insert(id);
         }
@@ -257,7 +261,7 @@ impl App {
     pub(crate) fn submit(&mut self, form: Form) {
         let mut answers = form.answers.iter().cloned();
         let (Some(first), second) = (answers.next(), answers.next().unwrap_or_default()) else { return };
-        let (asked, kind) = match form.purpose {
+        let (asked, kind) = match form.purpose.clone() {
             Purpose::Enter => (self.chat.call(move |client, now| client.enter(&first, now)), RequestKind::Enter),
             Purpose::Register => {
                 (self.chat.call(move |client, now| client.register(&first, now)), RequestKind::Register)
@@ -275,12 +279,15 @@ impl App {
                 (self.chat.call(change), RequestKind::ChangePassword)
             }
             Purpose::ChangePassphrase => {
-                let changed = self.chat.change_passphrase(first, second);
+                let changed =
+                    self.chat.with_state(move |state| state.change_passphrase(&first, &second, Cost::default()));
                 if self.check(changed).is_some() {
-                    self.screen.say(Tone::Note, "the passphrase is changed");
+                    self.screen.say(Tone::Note, past::PASSPHRASE_CHANGED);
                 }
                 return;
             }
+            Purpose::Export(path) => return self.export(path, Some(first)),
+            Purpose::Import(path) => return self.import(path, first),
         };
         if matches!(form.purpose, Purpose::Register | Purpose::LogIn { .. }) {
             self.redo = Some(form);

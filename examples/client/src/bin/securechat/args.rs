@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use securechat_core::identity::{Fingerprint, RelayAddress, UserName};
 use securechat_core::suite::Suite;
 use std::path::PathBuf;
@@ -9,8 +9,11 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "securechat", version, after_help = AFTER)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+
     /// Your name there; needed the first time, or when this computer has several
-    #[arg(long, short, value_name = "NAME", value_parser = user)]
+    #[arg(long, short, value_name = "NAME", value_parser = user, global = true)]
     pub(crate) user: Option<UserName>,
 
     /// The relay, as its operator hands it out: host:port#fingerprint; remembered
@@ -34,7 +37,7 @@ pub(crate) struct Args {
     pub(crate) suites: Vec<Suite>,
 
     /// Where keys and sessions are kept, instead of the usual place for your name
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", global = true)]
     pub(crate) state: Option<PathBuf>,
 
     /// Where accepted files go, instead of your usual download folder
@@ -42,8 +45,16 @@ pub(crate) struct Args {
     pub(crate) downloads: Option<PathBuf>,
 
     /// Read the passphrase of the state from a file's first line, or from SECURECHAT_PASSPHRASE
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) passphrase_file: Option<PathBuf>,
+
+    /// Read a new passphrase of the state from a file, or from SECURECHAT_NEW_PASSPHRASE
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) new_passphrase_file: Option<PathBuf>,
+
+    /// Read the passphrase of an archive from a file, or from SECURECHAT_ARCHIVE_PASSPHRASE
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) archive_passphrase_file: Option<PathBuf>,
 
     /// Read your password at the relay from a file, or from SECURECHAT_PASSWORD
     #[arg(long, value_name = "FILE")]
@@ -56,6 +67,26 @@ pub(crate) struct Args {
     /// Read the relay's own password from a file, or from SECURECHAT_SERVER_PASSWORD
     #[arg(long, value_name = "FILE")]
     pub(crate) server_password_file: Option<PathBuf>,
+}
+
+/// What can be done with a state without connecting to anybody.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub(crate) enum Task {
+    /// Change the passphrase of the state
+    Passphrase,
+    /// Write all that was said to a new file, as lines of JSON
+    Export {
+        /// Seal it under a passphrase of its own, so that it can be imported
+        #[arg(long)]
+        encrypted: bool,
+        /// The file
+        file: PathBuf,
+    },
+    /// Read an encrypted export again; what is there already stays once
+    Import {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 const AFTER: &str = "\
@@ -90,6 +121,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn tasks_take_the_flags_of_the_state() {
+        let args = Args::parse_from(["securechat", "export", "--encrypted", "a", "--state", "s"]);
+        assert_eq!(args.task, Some(Task::Export { encrypted: true, file: "a".into() }));
+        assert_eq!(args.state, Some("s".into()));
     }
 
     #[test]

@@ -26,6 +26,15 @@ pub(crate) enum Command {
         number: Option<usize>,
         folder: Option<PathBuf>,
     },
+    History {
+        count: usize,
+    },
+    Search(String),
+    Export {
+        path: PathBuf,
+        encrypted: bool,
+    },
+    Import(PathBuf),
     Verify {
         user: UserName,
         compared: bool,
@@ -73,6 +82,10 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry("/pm", "NAME [TEXT]", "write to NAME; lines without a command go there too from then on", &[Word::User]),
     entry("/file", "NAME PATH", "send a file", &[Word::User, Word::Path]),
     entry("/accept", "[NUMBER] [FOLDER]", "take an offered file", &[Word::Path, Word::Path]),
+    entry("/history", "[NUMBER]", "what was said last in this conversation", &[]),
+    entry("/search", "WORDS", "what has all these words in it, in any conversation", &[]),
+    entry("/export", "[--encrypted] FILE", "write all that was said to a new file", &[Word::Path, Word::Path]),
+    entry("/import", "FILE", "read an encrypted export again", &[Word::Path]),
     entry("/verify", "NAME [yes]", "show the safety number; 'yes' once you have compared it with NAME", &[Word::User]),
     entry("/trust", "NAME|FINGERPRINT", "accept NAME's changed keys, or whoever shows that fingerprint", &[Word::User]),
     entry("/devices", "", "your devices", &[]),
@@ -110,6 +123,13 @@ impl Command {
                 Ok(number) => Self::Accept { number: Some(number), folder: some(more).map(|folder| path(&folder)) },
                 Err(_) => Self::Accept { number: None, folder: some(words).map(|folder| path(&folder)) },
             },
+            "/history" => Self::History { count: count(first)? },
+            "/search" if !words.is_empty() => Self::Search(words.to_owned()),
+            "/export" if first == "--encrypted" && !more.is_empty() => {
+                Self::Export { path: path(more), encrypted: true }
+            }
+            "/export" if !matches!(first, "" | "--encrypted") => Self::Export { path: path(words), encrypted: false },
+            "/import" if !words.is_empty() => Self::Import(path(words)),
             "/verify" if matches!(more, "" | "yes") => {
                 Self::Verify { user: user(first, name)?, compared: more == "yes" }
             }
@@ -156,6 +176,14 @@ fn user(word: &str, command: &str) -> Result<UserName, String> {
         return Err(usage(command));
     }
     UserName::new(word.trim_start_matches('@')).map_err(|error| error.to_string())
+}
+
+/// How many messages to show: 20 unless it is said.
+fn count(word: &str) -> Result<usize, String> {
+    match word {
+        "" => Ok(20),
+        _ => word.parse().map_err(|_| usage("/history")),
+    }
 }
 
 fn code(word: &str) -> Result<Option<u32>, String> {
@@ -216,6 +244,12 @@ mod tests {
         assert_eq!(parse("/accept 2"), Command::Accept { number: Some(2), folder: None });
         assert_eq!(parse("/accept 2 in here"), Command::Accept { number: Some(2), folder: Some("in here".into()) });
         assert_eq!(parse("/accept in here"), Command::Accept { number: None, folder: Some("in here".into()) });
+        assert_eq!(parse("/history"), Command::History { count: 20 });
+        assert_eq!(parse("/history 3"), Command::History { count: 3 });
+        assert_eq!(parse("/search late  train"), Command::Search("late  train".into()));
+        assert_eq!(parse("/export a b"), Command::Export { path: "a b".into(), encrypted: false });
+        assert_eq!(parse("/export --encrypted a b"), Command::Export { path: "a b".into(), encrypted: true });
+        assert_eq!(parse("/import a b"), Command::Import("a b".into()));
         assert_eq!(parse("/verify bob yes"), Command::Verify { user: bob(), compared: true });
         assert_eq!(parse("/login 012345"), Command::LogIn { code: Some(12_345) });
         let fingerprint = "ab".repeat(32);
@@ -228,6 +262,8 @@ mod tests {
         let mistake = |line| Command::parse(line).unwrap_err();
         assert_eq!(mistake("/pm"), "write /pm NAME [TEXT]");
         assert_eq!(mistake("/file bob"), "write /file NAME PATH");
+        assert_eq!(mistake("/history all"), "write /history [NUMBER]");
+        assert_eq!(mistake("/export --encrypted"), "write /export [--encrypted] FILE");
         assert_eq!(mistake("/start-over"), "write /start-over yes");
         assert_eq!(mistake("/verify bob no"), "write /verify NAME [yes]");
         assert!(mistake("/pm Bob hi").contains("a user name may have"));

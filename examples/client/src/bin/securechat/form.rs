@@ -2,10 +2,11 @@
 
 use crate::secrets::{Secret, Secrets};
 use securechat_client::Error;
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// What the secrets are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Enter,
     Register,
@@ -13,12 +14,14 @@ pub(crate) enum Purpose {
     ChangePassword,
     ChangePassphrase,
     SetUpCode,
+    Export(PathBuf),
+    Import(PathBuf),
 }
 
 /// One secret to be found.
 #[derive(Clone, Copy, Debug)]
 struct Field {
-    secret: Option<Secret>,
+    secret: Secret,
     prompt: &'static str,
     /// To be typed twice, because a mistake in it would be noticed too late.
     repeat: bool,
@@ -39,7 +42,7 @@ impl Form {
 
     fn fields(&self) -> &'static [Field] {
         const fn field(secret: Secret, prompt: &'static str, repeat: bool) -> Field {
-            Field { secret: Some(secret), prompt, repeat }
+            Field { secret, prompt, repeat }
         }
         match self.purpose {
             Purpose::Enter => &[const { field(Secret::ServerPassword, "password of the relay: ", false) }],
@@ -50,11 +53,12 @@ impl Form {
                 const { field(Secret::Password, "present password: ", false) },
                 const { field(Secret::NewPassword, "new password: ", true) },
             ],
-            // The present one comes from where it came at the start; the new one is always typed.
             Purpose::ChangePassphrase => &[
                 const { field(Secret::Passphrase, "present passphrase: ", false) },
-                Field { secret: None, prompt: "new passphrase: ", repeat: true },
+                const { field(Secret::NewPassphrase, "new passphrase: ", true) },
             ],
+            Purpose::Export(_) => &[const { field(Secret::ArchivePassphrase, "a passphrase for the archive: ", true) }],
+            Purpose::Import(_) => &[const { field(Secret::ArchivePassphrase, "passphrase of the archive: ", false) }],
         }
     }
 
@@ -65,7 +69,7 @@ impl Form {
     /// Takes what can be found without asking. Afterwards the form is complete, or has a [`prompt`](Self::prompt).
     pub(crate) fn fill(&mut self, secrets: &Secrets) -> Result<(), Error> {
         while self.first.is_none()
-            && let Some(secret) = self.field().and_then(|field| field.secret)
+            && let Some(secret) = self.field().map(|field| field.secret)
             && let Some(found) = secrets.find(secret)?
         {
             self.answers.push(found);
@@ -93,7 +97,7 @@ impl Form {
 
     /// What a script has to do where there is nobody to ask.
     pub(crate) fn how_to_give(&self) -> &'static str {
-        match self.field().and_then(|field| field.secret) {
+        match self.field().map(|field| field.secret) {
             Some(Secret::Password) => {
                 "there is nobody to ask for the password: give --password-file or SECURECHAT_PASSWORD"
             }
@@ -103,7 +107,16 @@ impl Form {
             Some(Secret::ServerPassword) => {
                 "the relay wants its own password: give --server-password-file or SECURECHAT_SERVER_PASSWORD"
             }
-            Some(Secret::Passphrase) | None => "a passphrase can only be changed at a terminal",
+            Some(Secret::NewPassphrase) => {
+                "there is nobody to ask for the new passphrase: give --new-passphrase-file or SECURECHAT_NEW_PASSPHRASE"
+            }
+            Some(Secret::ArchivePassphrase) => {
+                "there is nobody to ask for the archive's passphrase: give --archive-passphrase-file or \
+                 SECURECHAT_ARCHIVE_PASSPHRASE"
+            }
+            Some(Secret::Passphrase) | None => {
+                "there is nobody to ask for the passphrase: give --passphrase-file or SECURECHAT_PASSPHRASE"
+            }
         }
     }
 }

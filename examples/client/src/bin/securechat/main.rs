@@ -9,6 +9,7 @@ mod command;
 mod complete;
 mod connect;
 mod form;
+mod past;
 mod place;
 mod screen;
 mod secrets;
@@ -48,11 +49,16 @@ fn main() -> ExitCode {
 fn start(args: Args) -> Result<Exit, Error> {
     let secrets = Secrets {
         passphrase: args.passphrase_file,
+        new_passphrase: args.new_passphrase_file,
+        archive_passphrase: args.archive_passphrase_file,
         password: args.password_file,
         new_password: args.new_password_file,
         server_password: args.server_password_file,
     };
     let folder = place::state(args.state, args.user.as_ref())?;
+    if let Some(task) = args.task {
+        return past::perform(&task, &secrets, folder, args.user);
+    }
     let passphrase = passphrase(&secrets, !State::exists(&folder))?;
     let mut options = StateOptions::new(folder, passphrase);
     options.user = args.user;
@@ -62,6 +68,7 @@ fn start(args: Args) -> Result<Exit, Error> {
     let state = State::open(options)?;
     let me = state.client().user().clone();
     let registered = state.client().is_registered();
+    let untold = state.has_untold();
     // Peers on the command line mean that this time there is no relay, unless one is named too.
     let direct = args.listen.is_some() || !args.peer.is_empty();
     let relay = match args.relay {
@@ -81,6 +88,9 @@ fn start(args: Args) -> Result<Exit, Error> {
         Terminal::start(names.clone(), typed).map_err(|reason| Error::File { path: "the terminal".into(), reason })?;
     let screen = Screen::new(out);
     let chat = Chat::start(state, move |update| _ = inbox.send(Input::Update(update)))?;
+    if untold {
+        screen.say(Tone::Warning, past::UNTOLD);
+    }
     if let Some(address) = &args.listen {
         let address = chat.listen(address)?;
         let own = chat.call(|client, _| Ok(client.fingerprint()))?;
@@ -109,14 +119,20 @@ fn passphrase(secrets: &Secrets, new: bool) -> Result<Zeroizing<String>, Error> 
     if let Some(found) = secrets.find(Secret::Passphrase)? {
         return Ok(found);
     }
-    let ask = |prompt: &str| match std::io::stderr().is_terminal() {
-        true => ask_secret(prompt),
-        false => None,
-    };
     if !new {
         return ask("passphrase: ").ok_or(Error::NoPassphrase);
     }
-    let first = ask("choose a passphrase for this device's keys: ").ok_or(Error::NoPassphrase)?;
+    ask_twice("choose a passphrase for this device's keys: ")
+}
+
+/// What is typed at the terminal, if there is one.
+fn ask(prompt: &str) -> Option<Zeroizing<String>> {
+    if std::io::stderr().is_terminal() { ask_secret(prompt) } else { None }
+}
+
+/// A new passphrase: a mistake in it would be noticed too late.
+fn ask_twice(prompt: &str) -> Result<Zeroizing<String>, Error> {
+    let first = ask(prompt).ok_or(Error::NoPassphrase)?;
     let second = ask("the same again: ").ok_or(Error::NoPassphrase)?;
     if *first == *second { Ok(first) } else { Err(Error::PassphrasesDiffer) }
 }

@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Secret {
     Passphrase,
+    NewPassphrase,
+    ArchivePassphrase,
     Password,
     NewPassword,
     ServerPassword,
@@ -17,6 +19,8 @@ pub(crate) enum Secret {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Secrets {
     pub(crate) passphrase: Option<PathBuf>,
+    pub(crate) new_passphrase: Option<PathBuf>,
+    pub(crate) archive_passphrase: Option<PathBuf>,
     pub(crate) password: Option<PathBuf>,
     pub(crate) new_password: Option<PathBuf>,
     pub(crate) server_password: Option<PathBuf>,
@@ -27,6 +31,8 @@ impl Secrets {
     pub(crate) fn find(&self, secret: Secret) -> Result<Option<Zeroizing<String>>, Error> {
         let (file, variable) = match secret {
             Secret::Passphrase => (&self.passphrase, "SECURECHAT_PASSPHRASE"),
+            Secret::NewPassphrase => (&self.new_passphrase, "SECURECHAT_NEW_PASSPHRASE"),
+            Secret::ArchivePassphrase => (&self.archive_passphrase, "SECURECHAT_ARCHIVE_PASSPHRASE"),
             Secret::Password => (&self.password, "SECURECHAT_PASSWORD"),
             Secret::NewPassword => (&self.new_password, "SECURECHAT_NEW_PASSWORD"),
             Secret::ServerPassword => (&self.server_password, "SECURECHAT_SERVER_PASSWORD"),

@@ -126,6 +126,21 @@ pub(crate) fn age(sent_at: u64, now: u64) -> Option<String> {
     }
 }
 
+/// A time as `2026-12-01 08:30`, in UTC.
+pub(crate) fn time(unix_ms: u64) -> String {
+    let minutes = unix_ms / 60_000;
+    let (minute, hour, days) = (minutes % 60, minutes / 60 % 24, minutes / 1_440);
+    // Years are counted from March, so that a leap day is the last of its year.
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let march = (5 * day + 2) / 153;
+    let (month, day) = (if march < 10 { march + 3 } else { march - 9 }, day - (153 * march + 2) / 5 + 1);
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +155,20 @@ mod tests {
         assert_eq!(age(0, 5 * minute).as_deref(), Some("5 min ago"));
         assert_eq!(age(0, 125 * minute).as_deref(), Some("2 hours ago"));
         assert_eq!(age(0, 3 * 1_440 * minute).as_deref(), Some("3 days ago"));
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00"),
+            (951_782_399, "2000-02-28 23:59"),
+            (951_782_400, "2000-02-29 00:00"),
+            (1_709_251_199, "2024-02-29 23:59"),
+            (1_796_083_200, "2026-12-01 00:00"),
+            (4_107_542_400, "2100-03-01 00:00"),
+        ] {
+            assert_eq!(time(seconds * 1_000), text);
+        }
     }
 
     #[test]

@@ -235,7 +235,8 @@ fn word(presence: Presence) -> &'static str {
     }
 }
 
-fn now() -> u64 {
+/// Unix milliseconds.
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
