@@ -4,7 +4,7 @@
 mod support;
 
 use rand_core::CryptoRng;
-use securechat_core::client::{Client, ClientConfig, Save};
+use securechat_core::client::{Client, ClientConfig, Save, Transfer, TransferState};
 use securechat_core::codec::Reader;
 use securechat_core::content::{Body, Content, Conversation, MessageId};
 use securechat_core::crypto::aead::{AeadKey, Cipher};
@@ -260,6 +260,16 @@ fn written(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
         Event::FileChunk { file: [5; 16], offset: 0, data: bytes() },
     ];
     show("event::Event", &events);
+    let transfer = Transfer {
+        file: [5; 16],
+        user: user(),
+        name: text(),
+        size: 100,
+        done: 10,
+        outgoing: true,
+        state: TransferState::Moving,
+    };
+    show("client::Transfer", &transfer);
 }
 
 fn relays(show: &mut dyn FnMut(&'static str, &dyn Debug)) {

@@ -128,27 +128,33 @@ impl Upload {
         if let Some(chunk) = self.again.pop_first() {
             return Some(Next::Put(chunk));
         }
-        while let Some(run) = self.queue.front_mut() {
-            let chunk = match run.present {
-                true => self.sealer.manifest().next_missing(run.chunks.start),
-                false => Some(run.chunks.start),
-            };
-            let Some(chunk) = chunk.filter(|chunk| run.chunks.contains(chunk)) else {
-                self.queue.pop_front();
-                continue;
-            };
-            run.chunks.start = chunk + 1;
-            if run.present {
-                return Some(Next::Learn(chunk));
-            }
-            self.lacking = self.lacking.saturating_sub(1);
-            return Some(Next::Put(chunk));
+        self.skip_done();
+        let run = self.queue.front_mut()?;
+        let chunk = run.chunks.next()?;
+        if run.present {
+            return Some(Next::Learn(chunk));
         }
-        None
+        self.lacking = self.lacking.saturating_sub(1);
+        Some(Next::Put(chunk))
+    }
+
+    /// Brings the queue to its next chunk with which something is to be done: of those that the relay has, to one
+    /// whose tag is not known.
+    fn skip_done(&mut self) {
+        while let Some(Run { chunks, present }) = self.queue.front_mut() {
+            if *present {
+                chunks.start = self.sealer.manifest().next_missing(chunks.start).unwrap_or(chunks.end);
+            }
+            if !chunks.is_empty() {
+                return;
+            }
+            self.queue.pop_front();
+        }
     }
 
     /// Whether nothing is to be done for the blob any more.
-    fn is_put(&self) -> bool {
+    fn is_put(&mut self) -> bool {
+        self.skip_done();
         let idle = self.queue.is_empty() && self.again.is_empty() && self.to_put.is_empty();
         idle && self.in_flight.is_empty() && self.blob == Blob::Present(None)
     }
@@ -431,8 +437,8 @@ impl Client {
 
     /// Once everything is at the relay the file is complete.
     fn end_of_upload(&mut self, file: &FileId) {
-        let whole = |upload: &Upload| upload.is_put() && upload.sealer.manifest().is_complete();
-        if self.uploads.active.get(file).is_some_and(whole) && self.complete_upload(file) {
+        let whole = |upload: &mut Upload| upload.is_put() && upload.sealer.manifest().is_complete();
+        if self.uploads.active.get_mut(file).is_some_and(whole) && self.complete_upload(file) {
             self.file_sent(file);
         }
     }

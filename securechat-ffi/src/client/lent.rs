@@ -3,7 +3,7 @@
 use crate::event::securechat_event_kind::*;
 use crate::event::{
     SECURECHAT_FLAG_ACTIVE, SECURECHAT_FLAG_EXPECTED, SECURECHAT_FLAG_EXPIRED, SECURECHAT_FLAG_LAST,
-    SECURECHAT_FLAG_LISTED, SECURECHAT_FLAG_REMOVED, securechat_event, securechat_event_kind,
+    SECURECHAT_FLAG_LISTED, SECURECHAT_FLAG_OURS, SECURECHAT_FLAG_REMOVED, securechat_event, securechat_event_kind,
 };
 use crate::status::securechat_status;
 use securechat_core::content::MessageId;
@@ -306,6 +306,12 @@ impl Lent {
                 self.media_type = media_type;
                 out.set_media_type(&self.media_type);
                 out
+            }
+            Event::FileResumed { file, user, name, size, done, outgoing } => {
+                let mut out = self.about(SECURECHAT_EVENT_FILE_RESUMED, &user);
+                (out.file, out.offset, out.total) = (file, done, size);
+                self.put_name(&mut out, name);
+                with_flag(out, SECURECHAT_FLAG_OURS, outgoing)
             }
             Event::FileNeed { file, chunk, offset, length } => {
                 let mut out = of_file(SECURECHAT_EVENT_FILE_NEED, file);
