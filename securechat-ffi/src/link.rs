@@ -115,10 +115,22 @@ impl Channel {
         }
     }
 
-    fn next_event(&mut self) -> securechat_event {
+    fn next_event(&mut self, out: OutStruct<securechat_event>) {
         self.lent.replace(None);
-        let next = self.link.poll_event();
-        self.lent.replace(next);
+        self.lent.event = self.link.poll_event();
+        match &self.lent.event {
+            // What is out is zero already, which is SECURECHAT_EVENT_NONE.
+            None => {}
+            Some(LinkEvent::Data(data)) => out.fill(|event| {
+                event.kind = SECURECHAT_EVENT_DATA as u32;
+                event.set_data(data);
+            }),
+            Some(_) => out.set(&self.rare_event()),
+        }
+    }
+
+    /// What is told once in the life of a link.
+    fn rare_event(&mut self) -> securechat_event {
         let mut out = securechat_event::new(SECURECHAT_EVENT_NONE);
         match &self.lent.event {
             Some(LinkEvent::Verify { bundle, expired, .. }) => {
@@ -138,10 +150,6 @@ impl Channel {
                 }
                 self.lent.channel_binding = *channel_binding;
                 out.set_data(&self.lent.channel_binding);
-            }
-            Some(LinkEvent::Data(data)) => {
-                out.kind = SECURECHAT_EVENT_DATA as u32;
-                out.set_data(data);
             }
             Some(LinkEvent::Closed { code }) => {
                 out.kind = SECURECHAT_EVENT_CLOSED_BY_PEER as u32;
@@ -330,7 +338,7 @@ pub unsafe extern "C" fn securechat_link_next_event(
     unsafe {
         let event = OutStruct::new(event, event_size, EVENT_LEAST);
         with("securechat_link_next_event", link, |channel| {
-            event?.set(&channel.next_event());
+            channel.next_event(event?);
             Ok(())
         })
     }
