@@ -344,8 +344,8 @@ pub unsafe extern "C" fn securechat_link_next_event(
     }
 }
 
-/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds, UINT64_MAX when nothing is due: the
-/// handshake's time limit. Fails with SECURECHAT_ERR_HANDSHAKE_TIMEOUT when that is over.
+/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds, UINT64_MAX when nothing is due and
+/// when it failed: the handshake's time limit. Fails with SECURECHAT_ERR_HANDSHAKE_TIMEOUT when that is over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn securechat_link_tick(
     link: *mut securechat_link,
@@ -402,7 +402,9 @@ pub unsafe extern "C" fn securechat_link_accept(
     }
 }
 
-/// Closes the link: nothing can be sent after it. Write the output; what still arrives is taken until the other side closes too.
+/// Closes the link, both directions of it: this side can send nothing more, and the other side, when this reaches it, answers with
+/// its own close and can send nothing either. Write the output; what the other side had sent before is still taken and told, up to
+/// SECURECHAT_EVENT_CLOSED_BY_PEER. Who is to go on sending has to be asked for its end, by a message of the program's own, first.
 ///
 /// `code` is SECURECHAT_CLOSE_... or any other number up to 255. A link that is not open yet just ends, and one that waits after
 /// SECURECHAT_EVENT_VERIFY refuses the other side.
