@@ -204,7 +204,8 @@ pub unsafe extern "C" fn securechat_relay_error(relay: *const securechat_relay) 
     unsafe { error_text(relay) }
 }
 
-/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due.
+/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due and when
+/// it failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn securechat_relay_tick(
     relay: *mut securechat_relay,
