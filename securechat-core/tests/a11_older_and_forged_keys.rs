@@ -7,7 +7,7 @@ mod support;
 use securechat_core::client::History;
 use securechat_core::error::{Error, PeerMisbehaved};
 use securechat_core::event::Event;
-use securechat_core::identity::{Identity, SignedDeviceList, Trust, UserName};
+use securechat_core::identity::{SignedDeviceList, Trust, UserName};
 use securechat_core::limits::DAY;
 use securechat_core::relay::{Chain, StoreJob, StoreResult};
 use securechat_core::suite::{Policy, Suite};

@@ -3,10 +3,11 @@
 //! The relay sees who does what to a group and what it is called, and nothing of what is said in it.
 
 use super::accounts::require_listed;
+use super::answer::{GroupPage, GroupState, LogPage, StoreRefusal, StoreResult};
 use super::connection::{ConnId, Item, Who};
 use super::job::JobResult;
 use super::login::rate_limited;
-use super::store::{GroupPage, GroupState, LogPage, NewEntry, StoreJob, StoreRefusal, StoreResult};
+use super::store::{NewEntry, StoreJob};
 use super::{Outcome, Relay, RelayEvent, Step, Ticket, UNAVAILABLE};
 use crate::codec::{decode, encode};
 use crate::error::PeerMisbehaved;

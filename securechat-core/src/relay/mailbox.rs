@@ -1,10 +1,11 @@
 //! Envelopes: taken from a sender, kept until acknowledged, delivered in order (L1, L2).
 
 use super::accounts::require_listed;
+use super::answer::{SentItem, StoreOutcome, StoreResult, Waiting};
 use super::connection::{ConnId, Item, Who};
 use super::job::{Job, JobResult};
 use super::login::rate_limited;
-use super::store::{SentItem, StoreJob, StoreOutcome, StoreResult, StoredItem, Waiting};
+use super::store::{StoreJob, StoredItem};
 use super::{Outcome, Relay, RelayEvent, Step, Ticket, Timer, UNAVAILABLE};
 use crate::crypto::secret::SecretVec;
 use crate::identity::Identity;

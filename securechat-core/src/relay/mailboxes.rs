@@ -1,6 +1,7 @@
 //! Envelopes that wait for devices, in memory.
 
-use super::store::{StoreOutcome, StoredItem, Waiting, WaitingEnvelope};
+use super::answer::{StoreOutcome, Waiting, WaitingEnvelope};
+use super::store::StoredItem;
 use crate::identity::{Identity, UserName};
 use crate::wire::EnvelopeRef;
 use std::collections::{HashMap, VecDeque};

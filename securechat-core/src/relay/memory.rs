@@ -1,17 +1,20 @@
 //! A store in memory: for tests, for trying things out, and as the plainest reading of what a store does.
 
-use super::job::PasswordHash;
-use super::mailboxes::Mailboxes;
-use super::store::{
-    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, NewAccount,
-    NewEntry, SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey,
+mod groups;
+
+pub(super) use groups::Group;
+
+use super::answer::{
+    Account, BlobState, Chain, ChunkState, DeviceState, MissingPage, SentItem, StoreOutcome, StoreRefusal, StoreResult,
     TakenDevice, TakenKeys,
 };
+use super::job::PasswordHash;
+use super::mailboxes::Mailboxes;
+use super::store::{NewAccount, Store, StoreJob, StoredItem, StoredList, StoredPrekey};
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
 use crate::roster::GroupId;
-use crate::wire::{BlobId, Bytes, ChunkRange, GroupHead, PrekeyStock, Recipient};
-use core::ops::Bound;
+use crate::wire::{BlobId, Bytes, ChunkRange, PrekeyStock, Recipient};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,20 +83,6 @@ pub(super) struct Blob {
     pub(super) created: u64,
     #[serde(skip)]
     pub(super) chunks: BTreeMap<u32, Bytes>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Group {
-    /// How many groups were made before it.
-    pub(super) number: u64,
-    pub(super) open: bool,
-    pub(super) sequence: u32,
-    hash: [u8; 32],
-    roster: Bytes,
-    /// Whoever was a member once, and whether they are now.
-    pub(super) members: BTreeMap<UserName, bool>,
-    #[serde(skip)]
-    pub(super) entries: Vec<Bytes>,
 }
 
 impl Store for MemoryStore {
@@ -338,80 +327,6 @@ impl MemoryStore {
         SentItem::new(epoch, outcome)
     }
 
-    fn send_to_group(
-        &mut self,
-        (sender, user): (&Identity, &UserName),
-        group: &GroupId,
-        item: &StoredItem,
-        room: (usize, u64),
-        now: u64,
-    ) -> SentItem {
-        let group = self.groups.get(group).filter(|group| group.has(user));
-        let Some(group) = group else { return SentItem::new(0, StoreOutcome::Unknown) };
-        let users = group.members.iter().filter(|(_, member)| **member).filter_map(|(user, _)| self.users.get(user));
-        let devices = users.flat_map(|user| &user.listed).filter(|device| *device != sender);
-        let send = |device: &Identity| (*device, self.mailboxes.send((sender, user), *device, item, room, now));
-        let devices = devices.map(send).collect();
-        SentItem { epoch: group.sequence.into(), outcome: StoreOutcome::Passed, devices }
-    }
-
-    fn group(&self, group: &GroupId, place: u32, user: &UserName) -> GroupState {
-        let group = self.groups.get(group);
-        let place = usize::try_from(place).unwrap_or(usize::MAX);
-        GroupState {
-            epoch: self.users.get(user).and_then(User::epoch),
-            roster: group.map(|group| group.roster.clone()),
-            entry: group.and_then(|group| group.entries.get(place).cloned()),
-        }
-    }
-
-    fn put_entry(&mut self, entry: &NewEntry) -> Answer {
-        let (actor, epoch) = &entry.actor;
-        require(self.users.get(actor).and_then(User::epoch) == Some(*epoch), StoreRefusal::Changed)?;
-        let newest = self.groups.get(&entry.group).map(|group| (group.sequence, group.hash));
-        require(newest == entry.before, StoreRefusal::Changed)?;
-        for user in &entry.added {
-            require(self.users.contains_key(user), StoreRefusal::NotFound)?;
-        }
-        let is_full = |user| self.users.get(user).is_some_and(|user| user.groups.len() >= entry.room);
-        require(!entry.added.iter().any(is_full), StoreRefusal::Full)?;
-        let number = self.groups.len() as u64;
-        let group = self.groups.entry(entry.group).or_insert_with(|| Group::new(number, entry.open));
-        if group.open {
-            self.lobby.get_or_insert((group.number, entry.group));
-        }
-        group.entries.push(entry.bytes.clone());
-        (group.sequence, group.hash, group.roster) = (entry.sequence, entry.hash, entry.roster.clone());
-        let changed = entry.added.iter().map(|user| (user, true)).chain(entry.removed.iter().map(|user| (user, false)));
-        for (user, member) in changed {
-            group.members.insert(user.clone(), member);
-            let Some(user) = self.users.get_mut(user) else { continue };
-            if member {
-                user.groups.insert(entry.group);
-            } else {
-                user.groups.remove(&entry.group);
-            }
-        }
-        Ok(StoreResult::Done)
-    }
-
-    fn log(&self, group: &GroupId, user: &UserName, from: u32, count: usize) -> Option<LogPage> {
-        let group = self.groups.get(group).filter(|group| group.open || group.members.contains_key(user))?;
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let entries = group.entries.iter().skip(from).take(count).cloned().collect();
-        Some(LogPage { sequence: group.sequence, entries })
-    }
-
-    fn groups(&self, user: &UserName, after: &GroupId, count: usize, lobby: bool) -> GroupPage {
-        let head = |id: &GroupId| self.groups.get(id).map(|group| group.head(*id));
-        let after = (Bound::Excluded(*after), Bound::Unbounded);
-        let mut groups = self.users.get(user).into_iter().flat_map(|user| user.groups.range(after)).filter_map(head);
-        let page = groups.by_ref().take(count).collect();
-        let more = groups.next().is_some();
-        let lobby = self.lobby.filter(|_| lobby).and_then(|(_, group)| head(&group));
-        GroupPage { groups: page, more, lobby }
-    }
-
     fn create_blob(
         &mut self,
         id: BlobId,
@@ -500,22 +415,6 @@ impl Device {
     fn stock(&self) -> Vec<PrekeyStock> {
         let kinds = self.highest.iter();
         kinds.map(|(kind, highest)| PrekeyStock { kind: *kind, left: self.left(*kind), highest: *highest }).collect()
-    }
-}
-
-impl Group {
-    fn new(number: u64, open: bool) -> Self {
-        let (members, entries) = (BTreeMap::new(), Vec::new());
-        Self { number, open, sequence: 0, hash: [0; 32], roster: Bytes::default(), members, entries }
-    }
-
-    /// Whether this user is a member now.
-    fn has(&self, user: &UserName) -> bool {
-        self.members.get(user).is_some_and(|member| *member)
-    }
-
-    fn head(&self, group: GroupId) -> GroupHead {
-        GroupHead { group, sequence: self.sequence, hash: self.hash }
     }
 }
 

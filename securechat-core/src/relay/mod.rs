@@ -29,6 +29,7 @@
 //! While [`Relay::has_room`] is false the host reads from no connection; requests that come all the same are refused.
 
 mod accounts;
+mod answer;
 mod blobs;
 pub mod conformance;
 mod connection;
@@ -47,6 +48,10 @@ mod presence;
 mod records;
 mod store;
 
+pub use answer::{
+    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, SentItem,
+    StoreOutcome, StoreRefusal, StoreResult, TakenDevice, TakenKeys, Waiting, WaitingEnvelope,
+};
 pub use connection::{ConnId, Output};
 pub use event::RelayEvent;
 pub use job::{Job, JobId, JobResult, PasswordHash};
@@ -54,11 +59,7 @@ pub use limiter::Address;
 pub use mailboxes::Mailboxes;
 pub use memory::MemoryStore;
 pub use records::{Ran, RecordStore, RecordValue};
-pub use store::{
-    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, NewAccount,
-    NewEntry, SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey,
-    TakenDevice, TakenKeys, Waiting, WaitingEnvelope,
-};
+pub use store::{NewAccount, NewEntry, Store, StoreJob, StoredItem, StoredList, StoredPrekey};
 
 use crate::crypto::Random;
 use crate::identity::Identity;

@@ -5,9 +5,10 @@ mod key;
 mod tests;
 mod touched;
 
+use super::answer::{ChunkState, StoreResult, WaitingEnvelope};
 use super::mailboxes::Mailboxes;
 use super::memory::{Device, Group, MemoryStore};
-use super::store::{ChunkState, StoreJob, StoreResult, WaitingEnvelope};
+use super::store::StoreJob;
 use crate::codec::{decode, encode_secret};
 use crate::crypto::secret::SecretVec;
 use crate::error::ApiMisuse;
