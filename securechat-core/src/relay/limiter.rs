@@ -242,6 +242,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_too_much_comes_back() {
+        let mut buckets = Buckets::new(Rate::new(10, 1_000_000));
+        assert_eq!(buckets.take(&1, 6, NOW), Ok(()));
+        assert_eq!(buckets.take(&1, 5, NOW), Err(1));
+        buckets.put_back(&1, 6, 5);
+        assert_eq!(buckets.take(&1, 5, NOW), Ok(()));
+        assert_eq!(buckets.take(&1, 1, NOW), Err(1));
+        // Of a cost above the burst only that was taken.
+        assert_eq!(buckets.take(&2, 99, NOW), Ok(()));
+        buckets.put_back(&2, 99, 12);
+        assert_eq!(buckets.take(&2, 1, NOW), Err(1));
+        buckets.put_back(&2, 99, 9);
+        assert_eq!((buckets.take(&2, 1, NOW), buckets.take(&2, 1, NOW)), (Ok(()), Err(1)));
+        // There is never more than the burst, whatever is put back.
+        buckets.put_back(&2, 10, 0);
+        buckets.put_back(&2, 10, 0);
+        assert_eq!((buckets.take(&2, 10, NOW), buckets.take(&2, 1, NOW)), (Ok(()), Err(1)));
+        buckets.put_back(&3, 10, 0);
+        assert_eq!(buckets.buckets.len(), 2);
+    }
+
+    #[test]
     fn full_buckets_are_forgotten_and_too_many_share_one() {
         let mut buckets = Buckets::new(Rate::new(1, 1_000_000));
         for key in 0..KEPT as u32 {
