@@ -15,13 +15,15 @@
  *
  *   - A handle is made by a function of its group and freed once by its _free; _free(NULL) does nothing. One thread at a time uses
  *     a handle; different handles are independent, and may move between threads.
- *   - A function that can fail returns a securechat_status; SECURECHAT_OK is 0. What is more to say, the _error of the handle says.
- *   - Out-parameters come last and are set on every path, to NULL or 0 when it failed.
+ *   - A function that can fail returns a securechat_status; SECURECHAT_OK is 0. What is more to say, the _error of a
+ *     link, a client or a relay says; an identity and a file have no more to say than the status.
+ *   - Out-parameters come last and are set on every path, to NULL or 0 when it failed; only the time that a _tick sets is
+ *     UINT64_MAX then.
  *   - Input is a pointer and a length; (NULL, 0) is empty. Texts are UTF-8 and need no zero byte at their end. The time is Unix
  *     milliseconds; it may stand still but not run backwards. Numbers that choose are uint32_t and checked.
  *   - What is lent ends at the next call on the same handle that is not const.
  *   - A buffer that is too small gives SECURECHAT_ERR_BUFFER and the size needed, and nothing is consumed; (NULL, 0) asks for the size.
- *   - A fault inside is caught: SECURECHAT_ERR_INTERNAL. The handle then works no more; only its _free and _error do.
+ *   - A fault inside is caught: SECURECHAT_ERR_INTERNAL. The handle then works no more; only its _free does, and its _error where it has one.
  *   - Structs that grow are passed with their size; kinds of events and messages that a program does not know are to be passed over.
  *
  * The bytes of the protocol are in securechat-core/PROTOCOL.md. The examples below belong inside a function that has
@@ -399,7 +401,7 @@ const char *securechat_status_name(int32_t status);
 /**
  * What a status means, in a sentence without a full stop for people to read: static text, in English.
  *
- * What is more to say about the last failure of a handle, its `_error` says.
+ * What is more to say about the last failure of a link, a client or a relay, its `_error` says.
  */
 const char *securechat_status_message(int32_t status);
 
@@ -1539,8 +1541,8 @@ securechat_status securechat_link_next_event(struct securechat_link *link,
                                              size_t event_size);
 
 /**
- * Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds, UINT64_MAX when nothing is due: the
- * handshake's time limit. Fails with SECURECHAT_ERR_HANDSHAKE_TIMEOUT when that is over.
+ * Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds, UINT64_MAX when nothing is due and
+ * when it failed: the handshake's time limit. Fails with SECURECHAT_ERR_HANDSHAKE_TIMEOUT when that is over.
  */
 securechat_status securechat_link_tick(struct securechat_link *link,
                                        uint64_t now,
@@ -1563,7 +1565,9 @@ securechat_status securechat_link_send(struct securechat_link *link,
 securechat_status securechat_link_accept(struct securechat_link *link, const uint8_t *fingerprint, uint64_t now);
 
 /**
- * Closes the link: nothing can be sent after it. Write the output; what still arrives is taken until the other side closes too.
+ * Closes the link, both directions of it: this side can send nothing more, and the other side, when this reaches it, answers with
+ * its own close and can send nothing either. Write the output; what the other side had sent before is still taken and told, up to
+ * SECURECHAT_EVENT_CLOSED_BY_PEER. Who is to go on sending has to be asked for its end, by a message of the program's own, first.
  *
  * `code` is SECURECHAT_CLOSE_... or any other number up to 255. A link that is not open yet just ends, and one that waits after
  * SECURECHAT_EVENT_VERIFY refuses the other side.
@@ -2153,7 +2157,8 @@ securechat_status securechat_client_read_output(struct securechat_client *client
                                                 size_t *length);
 
 /**
- * Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due.
+ * Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due and when
+ * it failed.
  */
 securechat_status securechat_client_tick(struct securechat_client *client,
                                          uint64_t now,
@@ -2712,7 +2717,8 @@ void securechat_relay_free(struct securechat_relay *relay);
 const char *securechat_relay_error(const struct securechat_relay *relay);
 
 /**
- * Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due.
+ * Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due and when
+ * it failed.
  */
 securechat_status securechat_relay_tick(struct securechat_relay *relay,
                                         uint64_t now,

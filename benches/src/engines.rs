@@ -44,6 +44,7 @@ impl Network {
             identity: local.bundle.identity(),
             server_password: None,
             registration_open: true,
+            lobby: false,
             dummy_password: PasswordHash::new("none"),
             limits: Arc::default(),
         };

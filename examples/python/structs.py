@@ -132,6 +132,16 @@ def only(field: Field) -> Field:
                  lambda reader: (one_of(0).decode(reader), field.decode(reader))[1])
 
 
+def either(**fields: Field) -> Field:
+    """One of several things, told by the byte before it: as a pair of its name and itself."""
+    def decode(reader: Reader) -> tuple[str, Any]:
+        name = list(fields)[one_of(*range(len(fields))).decode(reader)]
+        return name, fields[name].decode(reader)
+
+    return Field(lambda value: bytes([list(fields).index(value[0])])
+                 + fields[value[0]].encode(value[1]), decode)
+
+
 def one_of(*values: int) -> Field:
     """A byte that has one of these values."""
     def decode(reader: Reader) -> int:
@@ -222,8 +232,9 @@ STOCK = struct(kinds=several(struct(kind=U8, left=U32, highest=U32)))
 LOGGED_IN = struct(listed=FLAG, epoch=optional(U64), serial=U64, stock=STOCK)
 PRESENCE, OUTCOME = one_of(0, 1, 2), one_of(0, 1, 2)
 PRESENCES = several(struct(user=NAME, presence=PRESENCE), 512)
-ENVELOPE = struct(id=ID, recipient=only(KEY), transient=FLAG, envelope=blob())
+ENVELOPE = struct(id=ID, recipient=either(Device=KEY, Group=ID), transient=FLAG, envelope=blob())
 KEYS = struct(identity=KEY, bundle=blob(), prekey=optional(blob()))
+GROUP_HEAD = struct(group=ID, sequence=U32, hash=KEY)
 
 PING, ENTER, REGISTER, PUBLISH_PREKEYS = 0x01, 0x02, 0x03, 0x21
 FETCH_LISTS, FETCH_KEYS, SEND, ACKNOWLEDGE = 0x28, 0x29, 0x38, 0x39
@@ -251,6 +262,11 @@ REQUESTS = {  # what is asked, and what is answered
     SEND: (struct(items=several(ENVELOPE, 128)),
            struct(results=several(struct(outcome=OUTCOME, epoch=U64), 128))),
     ACKNOWLEDGE: (struct(envelopes=several(struct(sender=KEY, id=ID), 256)), NOTHING),
+    0x40: (struct(entry=blob()), NOTHING),
+    0x41: (struct(group=ID, from_=U32),
+           struct(sequence=U32, entries=several(blob(), 32), next=U32)),
+    0x42: (struct(from_=ID),
+           struct(groups=several(GROUP_HEAD, 512), more=FLAG, lobby=optional(GROUP_HEAD))),
     0x50: (struct(id=ID, size=U64), NOTHING),
     0x51: (struct(id=ID, index=U32, chunk=blob()), NOTHING),
     0x52: (struct(id=ID, from_=U32),
@@ -264,6 +280,7 @@ DELIVER = 0x4001
 PUSHES = {
     DELIVER: struct(id=ID, sender=KEY, user=NAME, sent_at=U64, transient=FLAG, envelope=blob()),
     0x4002: struct(changes=PRESENCES),
+    0x4003: GROUP_HEAD,
     0x4004: A_LIST,
     0x4005: struct(kind=U8, left=U32),
     0x4006: struct(code=U16, epoch=U64),

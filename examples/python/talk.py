@@ -170,7 +170,7 @@ class Chat:
                     self.open_session(user, identity)
                 envelope = self.sessions.seal(identity, CONTENT.encode(content))
                 result, = self.request(SEND, items=[Value(
-                    id=os.urandom(16), recipient=identity, transient=False,
+                    id=os.urandom(16), recipient=("Device", identity), transient=False,
                     envelope=envelope)]).results
                 require(result.outcome == 0, "the relay does not take a message")
                 done.add(identity)

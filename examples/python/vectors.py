@@ -483,7 +483,7 @@ def named(fields: Any) -> None:
             case "outcome":
                 setattr(fields, name, ("Taken", "Unknown", "Full")[value])
             case "recipient":
-                setattr(fields, name, {"Device": value})
+                setattr(fields, name, dict([value]))
         for one in value if isinstance(value, list) else []:
             if isinstance(one, SimpleNamespace):
                 named(one)

@@ -182,6 +182,25 @@ pub enum PeerMisbehaved {
     /// The other side did not answer in time.
     #[error("the other side does not answer")]
     Silent = 235,
+    /// An entry of a group's log that its rules do not allow there (G1, G2).
+    #[error("an entry of a group's log breaks its rules")]
+    RosterEntry = 236,
+    /// An entry of a group's log that does not follow the newest one.
+    #[error("an entry of a group's log does not follow the newest one")]
+    RosterOrder = 237,
+    /// Two entries for one place in a group's log (G6).
+    #[error("two entries claim one place in a group's log")]
+    RosterFork = 238,
+    /// A group message from somebody who is not a member at the entry that it names (G5).
+    #[error("the sender is not a member of the group")]
+    NotMember = 239,
+    /// A group message under a sender key that is not known here (G5).
+    #[error("the sender's key for the group is not known here")]
+    SenderKey = 240,
+    /// A group message that names an entry which nobody could show (G6), or one from before a removal that is known for
+    /// longer than a day (G7).
+    #[error("the message belongs to a state of the group that does not count")]
+    RosterState = 241,
 }
 
 /// A call that the state or the arguments do not allow (numbers 300 to 399).
@@ -255,6 +274,12 @@ pub enum ApiMisuse {
     /// A transient message has no place now: too many in a row, or nobody to hear it (L2).
     #[error("a transient message is not possible now")]
     TransientLimit = 319,
+    /// The user may not do that in the group: only an admin may, or nobody.
+    #[error("the rules of the group do not allow this; an admin may be needed")]
+    NotPermitted = 322,
+    /// The group's log has two entries for one place, and nothing is sent there before the host decides (G6).
+    #[error("the group's log was forked; decide which side counts first")]
+    RosterForked = 323,
 }
 
 /// A ciphertext did not open. There is one such error, without detail.
@@ -269,7 +294,7 @@ mod tests {
     /// The first and the last of each class; programs and the C interface hold on to them.
     #[test]
     fn numbers_stay_what_they_are() {
-        let numbers: [(Error, u16); 8] = [
+        let numbers: [(Error, u16); 10] = [
             (InvalidMessage::Truncated.into(), 100),
             (InvalidMessage::Padding.into(), 108),
             (PeerMisbehaved::BadSignature.into(), 200),
@@ -277,6 +302,8 @@ mod tests {
             (ApiMisuse::WrongState.into(), 300),
             (ApiMisuse::TransientLimit.into(), 319),
             (ApiMisuse::Expired.into(), 321),
+            (PeerMisbehaved::RosterState.into(), 241),
+            (ApiMisuse::RosterForked.into(), 323),
             (Decrypt.into(), 400),
         ];
         for (error, number) in numbers {

@@ -1,11 +1,13 @@
 //! Everything that a client tells the application; the C interface mirrors it one to one.
 
-use crate::content::MessageId;
+use crate::content::{Conversation, MessageId};
 use crate::error::Error;
 use crate::identity::{Fingerprint, Identity, Trust, UserName};
+use crate::roster::GroupId;
 use crate::suite::Suite;
 use crate::wire::{CloseCode, Presence, RefusalCode};
 use derive_more::Debug;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// One of a client's connections: to its relay or to a peer.
@@ -47,6 +49,8 @@ pub enum RequestKind {
     Send,
     /// A file.
     File,
+    /// An entry of a group's log.
+    Group,
 }
 
 /// Something that happened and that the application should know.
@@ -209,7 +213,7 @@ pub enum Event {
     /// The same user wrote from another device: the copy that it sent here (S11).
     SentCopy {
         /// To whom it was sent.
-        to: UserName,
+        to: Conversation,
         /// The message.
         message: Message,
     },
@@ -275,6 +279,25 @@ pub enum Event {
         /// What its sender says it is.
         #[debug("{} bytes", media_type.len())]
         media_type: String,
+        /// The group in which it was offered, if it was in one.
+        group: Option<InGroup>,
+    },
+    /// After a restart: a transfer goes on by itself. Open what is read or written again, or end it with
+    /// [`Client::cancel_file`](crate::client::Client::cancel_file).
+    FileResumed {
+        /// Which file.
+        file: FileId,
+        /// To whom it goes, or from whom it comes.
+        with: Conversation,
+        /// Its name: as it was given, or of one that comes a safe base name (F4).
+        #[debug("{} bytes", name.len())]
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+        /// Bytes done.
+        done: u64,
+        /// Whether it is being sent.
+        outgoing: bool,
     },
     /// Bytes of a file that is being sent are needed: [`Client::supply_file`](crate::client::Client::supply_file).
     FileNeed {
@@ -287,7 +310,8 @@ pub enum Event {
         /// How many.
         length: usize,
     },
-    /// Bytes of an accepted file, verified; in any order.
+    /// Bytes of an accepted file, verified; in any order. They count as in when the host took them and saved after that:
+    /// see [`Client::accept_file`](crate::client::Client::accept_file).
     FileChunk {
         /// Which file.
         file: FileId,
@@ -323,6 +347,45 @@ pub enum Event {
         /// Why.
         error: Error,
     },
+    /// This user is a member of a group now, or this device has just learned of it:
+    /// [`Client::group`](crate::client::Client::group).
+    GroupJoined {
+        /// Which.
+        group: GroupId,
+    },
+    /// The relay offers a group to everyone that this device does not know (G3): an open one, which whoever can register
+    /// there reads, the relay's operator included. [`Client::join_group`](crate::client::Client::join_group).
+    Lobby {
+        /// Which.
+        group: GroupId,
+    },
+    /// Somebody entitled changed a group.
+    GroupChanged {
+        /// Which.
+        group: GroupId,
+        /// Who did it.
+        by: UserName,
+        /// What they did.
+        change: GroupChange,
+    },
+    /// A group's log has two entries for one place (G6): somebody who may change it showed different members different
+    /// things, or their key is in other hands. Nothing is sent before
+    /// [`Client::resolve_fork`](crate::client::Client::resolve_fork).
+    GroupForked {
+        /// Which.
+        group: GroupId,
+        /// The place.
+        sequence: u32,
+        /// Who signed the other entry.
+        by: UserName,
+    },
+    /// What this device wanted to do to a group was not possible, or what the relay says of its log cannot be right.
+    GroupRefused {
+        /// Which.
+        group: GroupId,
+        /// Why.
+        error: Error,
+    },
     /// This state was restored from an older copy: sessions are made anew (S10).
     Restored,
 }
@@ -349,6 +412,44 @@ impl core::fmt::Debug for SecretBytes {
     }
 }
 
+/// What was done to a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GroupChange {
+    /// Users became members.
+    Added {
+        /// Who.
+        users: Vec<UserName>,
+    },
+    /// Users are members no longer: they left, or were removed.
+    Removed {
+        /// Who.
+        users: Vec<UserName>,
+    },
+    /// A member became an admin, or is one no longer.
+    Admin {
+        /// Who.
+        user: UserName,
+        /// Whether they are one now.
+        admin: bool,
+    },
+    /// It has another name.
+    Renamed {
+        /// The name; untrusted text.
+        #[debug("{} bytes", name.len())]
+        name: String,
+    },
+}
+
+/// In which group a message came, and how it stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InGroup {
+    /// The group.
+    pub group: GroupId,
+    /// Its sender did not know yet of a removal that is known here (G7): who was removed may read it.
+    pub before_removal: bool,
+}
+
 /// A message as it is shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
@@ -364,6 +465,8 @@ pub struct Message {
     pub sent_at: u64,
     /// Seconds after which it should be forgotten; 0: never.
     pub expiry: u32,
+    /// The group in which it came, if it came in one.
+    pub group: Option<InGroup>,
     /// What it says.
     pub body: MessageBody,
 }

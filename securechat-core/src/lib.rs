@@ -126,6 +126,7 @@ pub mod file;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod group;
 pub mod identity;
 pub mod limits;
 pub mod link;
@@ -133,6 +134,7 @@ pub mod noise;
 pub mod padding;
 pub mod record;
 pub mod relay;
+pub mod roster;
 mod secret_vec;
 pub mod session;
 pub mod suite;

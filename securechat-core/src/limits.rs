@@ -50,14 +50,40 @@ pub const DEVICES_PER_USER: usize = 16;
 pub const DEVICE_LIST_EPOCHS: u64 = 4_096;
 /// First device lists that a pin accepts over its life (I9).
 pub const ACCEPTED_ROOTS: usize = 256;
-/// Members of a group.
+/// Members of a group (G8).
 pub const GROUP_MEMBERS: usize = 256;
+/// Entries in the log of a group (G1).
+pub const ROSTER_ENTRIES: u32 = 4_096;
+/// Memberships in a group over its life, so that a log of long entries does not grow what they come to.
+pub const MEMBERSHIPS: usize = 4_096;
+/// Bytes of a group message before its ciphertext (G4).
+pub const GROUP_HEADER: usize = 16 + 16 + 4 + 4 + 32 + 16 + 32;
+/// Messages under one sender key (G8).
+pub const SENDER_KEY_MESSAGES: u32 = 1_000;
+/// How long a sender key is used, in milliseconds (G8).
+pub const SENDER_KEY_LIFE: u64 = 7 * DAY;
+/// How long a sender key that was replaced is kept by who receives, in milliseconds (G8).
+pub const REPLACED_KEY_LIFE: u64 = 30 * DAY;
+/// Sender keys that are kept of one device in one group.
+pub const SENDER_KEYS_PER_DEVICE: usize = 32;
+/// Messages of a group that wait for a key or for entries (G6).
+pub const GROUP_WAITING: usize = 1_000;
+/// Bytes of those messages.
+pub const GROUP_WAITING_BYTES: usize = 4 << 20;
+/// How long such a message waits, and how long after a removal one from before it still counts, in milliseconds (G6, G7).
+pub const GROUP_GRACE: u64 = DAY;
+/// Groups of a user, at the relay and at a client.
+pub const GROUPS_PER_USER: usize = 1_024;
+/// Users that one entry adds or removes.
+pub const USERS_PER_ENTRY: usize = 32;
 /// Prekeys in one publish request.
 pub const PREKEYS_PER_PUBLISH: usize = 40;
 /// Envelopes in one send request.
 pub const ENVELOPES_PER_SEND: usize = 128;
-/// Envelopes in one that count as one request (L5).
+/// Envelopes in one that count as one request (L5), each for as many devices as it goes to.
 pub const ENVELOPES_PER_TOKEN: usize = 32;
+/// Envelopes for groups in one send request, each of which goes to [`GROUP_MEMBERS`] times [`DEVICES_PER_USER`] devices at most.
+pub const GROUP_ENVELOPES_PER_SEND: usize = 4;
 /// Open requests on a link.
 pub const OPEN_REQUESTS: usize = 32;
 /// Suites in an offer.

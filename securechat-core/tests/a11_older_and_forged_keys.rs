@@ -7,11 +7,11 @@ mod support;
 use securechat_core::client::History;
 use securechat_core::error::{Error, PeerMisbehaved};
 use securechat_core::event::Event;
-use securechat_core::identity::{Identity, SignedDeviceList, Trust, UserName};
+use securechat_core::identity::{SignedDeviceList, Trust, UserName};
 use securechat_core::limits::DAY;
 use securechat_core::relay::{Chain, StoreJob, StoreResult};
 use securechat_core::suite::{Policy, Suite};
-use securechat_core::wire::{Bytes, Reply};
+use securechat_core::wire::{Bytes, Recipient, Reply};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -54,9 +54,9 @@ fn lists_of(net: &mut Net, user: &str) -> Vec<SignedDeviceList> {
     chain.lists.iter().map(|list| SignedDeviceList::decode(list).unwrap()).collect()
 }
 
-/// The devices to which envelopes were ever handed in from now on.
-fn recipients(net: &mut Net) -> Rc<RefCell<BTreeSet<Identity>>> {
-    let seen: Rc<RefCell<BTreeSet<Identity>>> = Rc::default();
+/// Those to whom envelopes were ever handed in from now on.
+fn recipients(net: &mut Net) -> Rc<RefCell<BTreeSet<Recipient>>> {
+    let seen: Rc<RefCell<BTreeSet<Recipient>>> = Rc::default();
     let handle = seen.clone();
     net.relay.on_job = Some(Box::new(move |job| {
         if let StoreJob::Send { items, .. } = job {
@@ -275,7 +275,7 @@ fn a11_a_forged_list_of_ones_own_gets_no_copies() {
     net.drain(bob);
     net.advance(120_000);
     assert_eq!(net.texts(alice).last().unwrap().1, "for alice alone");
-    assert!(!recipients.borrow().contains(&forger.identity()));
+    assert!(!recipients.borrow().contains(&Recipient::Device(forger.identity())));
 }
 
 /// The relay takes a registration, says that the user has another device already, and shows a list of its own making.

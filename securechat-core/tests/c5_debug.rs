@@ -4,7 +4,7 @@
 mod support;
 
 use rand_core::CryptoRng;
-use securechat_core::client::{Client, ClientConfig, Save};
+use securechat_core::client::{Client, ClientConfig, Save, Transfer, TransferState};
 use securechat_core::codec::Reader;
 use securechat_core::content::{Body, Content, Conversation, MessageId};
 use securechat_core::crypto::aead::{AeadKey, Cipher};
@@ -182,7 +182,16 @@ fn sessions(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
 
 fn message(body: MessageBody) -> Message {
     let id = MessageId::from_bytes([1; 16]);
-    Message { id, from: user(), device: Identity::from_bytes([2; 32]), trust: Trust::Seen, sent_at: 3, expiry: 4, body }
+    Message {
+        id,
+        from: user(),
+        device: Identity::from_bytes([2; 32]),
+        trust: Trust::Seen,
+        sent_at: 3,
+        expiry: 4,
+        group: None,
+        body,
+    }
 }
 
 fn offer() -> FileOffer {
@@ -235,7 +244,7 @@ fn written(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
     show("event::SecretBytes", &SecretBytes::new(vec![SECRET; 20]));
     let events = [
         Event::Message(message(MessageBody::Text(text()))),
-        Event::SentCopy { to: user(), message: message(MessageBody::Text(text())) },
+        Event::SentCopy { to: user().into(), message: message(MessageBody::Text(text())) },
         Event::CodeSecret { secret: SecretBytes::new(vec![SECRET; 20]) },
         Event::FileOffered {
             from: user(),
@@ -245,10 +254,22 @@ fn written(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
             name: text(),
             size: 100,
             media_type: text(),
+            group: None,
         },
+        Event::FileResumed { file: [5; 16], with: (&user()).into(), name: text(), size: 100, done: 10, outgoing: true },
         Event::FileChunk { file: [5; 16], offset: 0, data: bytes() },
     ];
     show("event::Event", &events);
+    let transfer = Transfer {
+        file: [5; 16],
+        user: user(),
+        name: text(),
+        size: 100,
+        done: 10,
+        outgoing: true,
+        state: TransferState::Moving,
+    };
+    show("client::Transfer", &transfer);
 }
 
 fn relays(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
@@ -327,6 +348,7 @@ fn relays(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
         identity: Identity::from_bytes([2; 32]),
         server_password: Some(hash()),
         registration_open: true,
+        lobby: false,
         dummy_password: hash(),
         limits: Arc::default(),
     };

@@ -19,12 +19,14 @@ const ORDER: &[&str] = &[
     "padding",
     "noise",
     "identity",
+    "roster",
     "wire",
     "link",
     "relay",
     "text",
     "file",
     "session",
+    "group",
     "content",
     "vault",
     "event",
@@ -34,11 +36,12 @@ const ORDER: &[&str] = &[
 
 /// What may not be used although it stands above.
 const APART: &[(&str, &[&str])] = &[
-    ("link", &["wire"]),
+    ("link", &["roster", "wire"]),
     ("client", &["relay"]),
-    ("file", &["suite", "frame", "padding", "noise", "identity", "wire", "link", "relay"]),
+    ("file", &["suite", "frame", "padding", "noise", "identity", "roster", "wire", "link", "relay"]),
     ("event", &["relay"]),
-    ("session", &["relay", "file", "link"]),
+    ("session", &["roster", "relay", "file", "link"]),
+    ("group", &["wire", "relay", "file", "link"]),
 ];
 
 /// The lines of a file without comments and without items that only tests have, wherever in it they stand. Links in

@@ -13,27 +13,6 @@ fn name(user: &str) -> UserName {
     UserName::new(user).unwrap()
 }
 
-/// A second device of the user of `first`, logged in and approved.
-fn second_device(net: &mut Net, first: usize) -> usize {
-    let user = net.hosts[first].user.to_string();
-    let second = net.add(&user, &Policy::default());
-    net.connect(second);
-    net.run();
-    net.hosts[second].client.log_in(PASSWORD, None, net.now).unwrap();
-    net.drain(second);
-    net.run();
-    assert!(net.saw(second, |event| *event == Event::LoggedIn { listed: false }), "{:?}", net.hosts[second].events);
-    let device = net.hosts[second].client.identity();
-    assert!(net.saw(first, |event| *event == Event::DeviceProposed { device }), "{:?}", net.hosts[first].events);
-    net.hosts[first].client.approve_device(&device, net.now).unwrap();
-    net.drain(first);
-    net.run();
-    assert!(net.saw(second, |event| *event == Event::LoggedIn { listed: true }), "{:?}", net.hosts[second].events);
-    assert_eq!(net.hosts[second].client.devices().len(), 2);
-    assert_eq!(net.hosts[first].client.devices(), net.hosts[second].client.devices());
-    second
-}
-
 fn copies(net: &Net, host: usize) -> Vec<(String, String)> {
     let copy = |event: &Event| match event {
         Event::SentCopy { to, message } => match &message.body {
@@ -52,7 +31,7 @@ fn a_second_device_is_added_served_and_revoked() {
     let alice = net.register("alice", &policy);
     let bob = net.register("bob", &policy);
     net.say(alice, "bob", "one device");
-    let phone = second_device(&mut net, bob);
+    let phone = net.second_device(bob);
 
     // Alice learns of the new device from the reply to her next message (L3), and it gets that very message.
     net.say(alice, "bob", "two devices");
@@ -98,7 +77,7 @@ fn a_copy_of_an_offer_is_no_offer() {
     let alice = net.register("alice", &policy);
     let bob = net.register("bob", &policy);
     net.say(alice, "bob", "a file follows");
-    let phone = second_device(&mut net, alice);
+    let phone = net.second_device(alice);
     let (file, _) = net.hosts[alice].client.send_file(&name("bob"), "a.txt", 5, "", net.now).unwrap();
     net.hosts[alice].outgoing.insert(file, b"bytes".to_vec());
     net.drain(alice);

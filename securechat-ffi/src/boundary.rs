@@ -251,7 +251,7 @@ impl<T: Copy> OutStruct<T> {
     ///
     /// # Safety
     ///
-    /// `T` is `repr(C)` and everything in it may be seen as bytes; `pointer` is NULL or names `size` bytes to write to, for as
+    /// `T` is `repr(C)`, everything in it may be seen as bytes, and zeros make one; `pointer` is NULL or names `size` bytes to write to, for as
     /// long as this lives.
     pub(crate) unsafe fn new(pointer: *mut T, size: usize, least: usize) -> Result<Self> {
         if pointer.is_null() {
@@ -266,6 +266,19 @@ impl<T: Copy> OutStruct<T> {
             return Err(SECURECHAT_ERR_ARGUMENT.into());
         }
         Ok(Self { pointer, size })
+    }
+
+    /// Lets `write`, which does not panic, set some fields of what is zero; in place where the host knows all of them.
+    pub(crate) fn fill(self, write: impl FnOnce(&mut T)) {
+        if self.size >= size_of::<T>() && self.pointer.is_aligned() {
+            // SAFETY: `size` bytes can be written there, as in `new`, where they were set to zero; zeros make a `T`.
+            write(unsafe { &mut *self.pointer });
+        } else {
+            // SAFETY: zeros make a `T`, as in `new`.
+            let mut value = unsafe { core::mem::zeroed() };
+            write(&mut value);
+            self.set(&value);
+        }
     }
 
     /// Writes as much of `value` as the host knows; what it knows beyond that stays zero.

@@ -96,7 +96,8 @@ pub enum securechat_event_kind {
     SECURECHAT_EVENT_FILE_OFFERED = 70,
     /// Client. Bytes of a file that is being sent are needed: securechat_client_supply_file. `file`, `chunk`, `offset`, `length`.
     SECURECHAT_EVENT_FILE_NEED = 71,
-    /// Client. Bytes of an accepted file, verified, in any order. `file`, `offset`, `data`.
+    /// Client. Bytes of an accepted file, verified, in any order. `file`, `offset`, `data`. Sync what was written before the records
+    /// saved next are committed: from then on these bytes are not fetched again.
     SECURECHAT_EVENT_FILE_CHUNK = 72,
     /// Client. How far a transfer has come. `file`, `offset` (bytes done), `total`.
     SECURECHAT_EVENT_FILE_PROGRESS = 73,
@@ -106,6 +107,9 @@ pub enum securechat_event_kind {
     SECURECHAT_EVENT_FILE_RECEIVED = 75,
     /// Client. A transfer ended without success. `file`, `status`.
     SECURECHAT_EVENT_FILE_FAILED = 76,
+    /// Client. After a restart: a transfer goes on by itself; open what it reads or writes again, or cancel it. `file`, `user`,
+    /// `name`, `offset` (bytes done), `total`, SECURECHAT_FLAG_OURS when it is being sent.
+    SECURECHAT_EVENT_FILE_RESUMED = 77,
 
     /// Relay. A link is open. `connection`, `code` (the suite).
     SECURECHAT_EVENT_RELAY_CONNECTED = 100,

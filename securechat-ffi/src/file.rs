@@ -1,7 +1,7 @@
 //! Files on their own: sealed, opened and verified chunk by chunk, over any transport and any storage.
 
 use crate::boundary::{
-    Buffer, Failure, Guarded, Out, OutStruct, Result, bytes, call, free, handle, new_handle, required, text, with,
+    Buffer, Failure, Guarded, Out, OutStruct, bytes, call, free, handle, new_handle, required, text, with,
 };
 use crate::config::{Settings, securechat_config};
 use crate::identity::put_text;
@@ -13,7 +13,7 @@ use securechat_core::codec::{decode, encode, encode_secret};
 use securechat_core::crypto::Random;
 use securechat_core::crypto::aead::Cipher;
 use securechat_core::error::{ApiMisuse, PeerMisbehaved};
-use securechat_core::file::{Chunks, FileOffer, FileProof, Manifest, Noted, Page, safe_name};
+use securechat_core::file::{FileOffer, FileOpener, FileProof, FileSealer, Manifest, Page, safe_name};
 use securechat_core::limits::{CHUNK_HEADER, CHUNK_SIZE, CHUNKS_PER_RECORD};
 
 use securechat_status::*;
@@ -76,11 +76,13 @@ pub const SECURECHAT_FILE_RECEIVER: u32 = 1;
 /// One side of one file.
 pub(crate) struct Transfer {
     offer: FileOffer,
-    chunks: Chunks,
-    noted: Manifest,
+    side: Side,
     random: Random,
-    is_sender: bool,
-    changed: bool,
+}
+
+enum Side {
+    Sender(FileSealer),
+    Receiver(FileOpener),
 }
 
 /// What is known of a file. It grows at its end only.
@@ -139,9 +141,8 @@ pub unsafe extern "C" fn securechat_file_new(
         let proof = u8::try_from(proof).ok().and_then(FileProof::from_id).ok_or(SECURECHAT_ERR_ARGUMENT)?;
         let mut random = random()?;
         let offer = FileOffer::new(cipher, proof, size, name, media_type, &settings.limits, &mut *random)?;
-        let chunks = Chunks::new(&offer);
-        let noted = Manifest::new(chunks.count());
-        out.set(new_handle(Transfer { offer, chunks, noted, random, is_sender: true, changed: false }));
+        let side = Side::Sender(FileSealer::new(&offer));
+        out.set(new_handle(Transfer { offer, side, random }));
         Ok(())
     })
 }
@@ -176,10 +177,12 @@ pub unsafe extern "C" fn securechat_file_open(
         if offer.size > settings.limits.file_size {
             return Err(PeerMisbehaved::LimitExceeded.into());
         }
-        let chunks = Chunks::new(&offer);
-        let noted = Manifest::restore(chunks.count(), pages(state)?)?;
-        let is_sender = role == SECURECHAT_FILE_SENDER;
-        out.set(new_handle(Transfer { offer, chunks, noted, random: random()?, is_sender, changed: false }));
+        let noted = Manifest::restore(FileSealer::new(&offer).count(), pages(state)?)?;
+        let side = match role {
+            SECURECHAT_FILE_SENDER => Side::Sender(FileSealer::resume(&offer, noted)?),
+            _ => Side::Receiver(FileOpener::resume(&offer, noted, &settings.limits)?),
+        };
+        out.set(new_handle(Transfer { offer, side, random: random()? }));
         Ok(())
     })
 }
@@ -250,10 +253,10 @@ pub unsafe extern "C" fn securechat_file_seal_chunk(
         with("securechat_file_seal_chunk", file, |transfer| {
             let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             let data = bytes(data, data_len)?;
-            transfer.check_role(true)?;
-            let (_, plain) = transfer.chunks.range(index).ok_or(ApiMisuse::NotFound)?;
-            let length = buffer.check(CHUNK_HEADER + transfer.offer.cipher.ciphertext_len(plain), length)?;
-            buffer.fill(&transfer.seal(index, data)?, length);
+            let Transfer { offer, side: Side::Sender(sealer), random } = transfer else { return Err(wrong_role()) };
+            let (_, plain) = sealer.chunk_range(index).ok_or(ApiMisuse::NotFound)?;
+            let length = buffer.check(CHUNK_HEADER + offer.cipher.ciphertext_len(plain), length)?;
+            buffer.fill(&sealer.seal_chunk(index, data, &mut **random)?, length);
             Ok(())
         })
     }
@@ -282,14 +285,10 @@ pub unsafe extern "C" fn securechat_file_open_chunk(
         with("securechat_file_open_chunk", file, |transfer| {
             let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             let data = bytes(data, data_len)?;
-            transfer.check_role(false)?;
-            let (_, plain) = transfer.chunks.range(index).ok_or(PeerMisbehaved::FileMismatch)?;
+            let Side::Receiver(opener) = &mut transfer.side else { return Err(wrong_role()) };
+            let (_, plain) = opener.chunk_range(index).ok_or(PeerMisbehaved::FileMismatch)?;
             let length = buffer.check(plain, length)?;
-            let (plaintext, tag) = transfer.chunks.open(index, data)?;
-            match transfer.noted.note(index, tag) {
-                Noted::New | Noted::Same => buffer.fill(&plaintext, length),
-                Noted::Other | Noted::OutOfRange => return Err(PeerMisbehaved::FileMismatch.into()),
-            }
+            buffer.fill(&opener.open_chunk(index, data)?, length);
             Ok(())
         })
     }
@@ -309,7 +308,7 @@ pub unsafe extern "C" fn securechat_file_next_missing(
         let (first, count) = (Out::new(first, 0), Out::new(count, 0));
         with("securechat_file_next_missing", file, |transfer| {
             let (first, count) = (first?, count?);
-            if let Some(row) = transfer.noted.missing().find(|row| row.end > from) {
+            if let Some(row) = transfer.manifest().missing().find(|row| row.end > from) {
                 let start = row.start.max(from);
                 first.set(start);
                 count.set(row.end.saturating_sub(start));
@@ -328,7 +327,7 @@ pub unsafe extern "C" fn securechat_file_finish(file: *mut securechat_file, root
     unsafe {
         with("securechat_file_finish", file, |transfer| {
             let root: [u8; 32] = required(root)?;
-            match transfer.chunks.root(&transfer.noted) {
+            match transfer.root() {
                 None => Err(ApiMisuse::WrongState.into()),
                 Some(own) if own == root => Ok(()),
                 Some(_) => Err(PeerMisbehaved::FileMismatch.into()),
@@ -355,7 +354,7 @@ pub unsafe extern "C" fn securechat_file_save(
         with("securechat_file_save", file, |transfer| {
             let (length, mut buffer) = (length?, Buffer::new(buffer, size)?);
             let first = page.saturating_mul(SECURECHAT_FILE_PAGE as u64);
-            match transfer.noted.page_of(first) {
+            match transfer.manifest().page_of(first) {
                 Some((number, page)) => buffer.copy(&write_page(number, page), length),
                 None => Ok(()),
             }
@@ -364,38 +363,28 @@ pub unsafe extern "C" fn securechat_file_save(
 }
 
 impl Transfer {
-    fn check_role(&self, as_sender: bool) -> Result {
-        if self.is_sender == as_sender {
-            Ok(())
-        } else {
-            Err(Failure::new(SECURECHAT_ERR_WRONG_STATE, "a sender seals chunks, and a receiver opens them"))
+    fn manifest(&self) -> &Manifest {
+        match &self.side {
+            Side::Sender(sealer) => sealer.manifest(),
+            Side::Receiver(opener) => opener.manifest(),
         }
     }
 
-    fn seal(&mut self, index: u64, data: &[u8]) -> Result<Vec<u8>> {
-        if self.changed {
-            return Err(ApiMisuse::FileChanged.into());
-        }
-        match self.chunks.seal(index, data, self.noted.tag(index), &mut *self.random) {
-            Ok((sealed, tag)) => {
-                self.noted.note(index, tag);
-                Ok(sealed)
-            }
-            Err(error) => {
-                self.changed = error == ApiMisuse::FileChanged;
-                Err(error.into())
-            }
+    fn root(&self) -> Option<[u8; 32]> {
+        match &self.side {
+            Side::Sender(sealer) => sealer.root(),
+            Side::Receiver(opener) => opener.root(),
         }
     }
 
     fn info(&self) -> securechat_file_info {
-        let root = self.chunks.root(&self.noted);
+        let root = self.root();
         let mut info = securechat_file_info {
             id: self.offer.id,
             root: root.unwrap_or_default(),
             size: self.offer.size,
-            count: self.chunks.count(),
-            present: self.noted.present(),
+            count: self.manifest().count(),
+            present: self.manifest().present(),
             complete: root.is_some().into(),
             cipher: self.offer.cipher.id().into(),
             proof: self.offer.proof.id().into(),
@@ -409,6 +398,10 @@ impl Transfer {
     }
 }
 
+fn wrong_role() -> Failure {
+    Failure::new(SECURECHAT_ERR_WRONG_STATE, "a sender seals chunks, and a receiver opens them")
+}
+
 /// `page u64 | length u32 | the page`, big-endian.
 fn write_page(number: u64, page: &Page) -> Vec<u8> {
     let page = encode(page);
@@ -417,7 +410,7 @@ fn write_page(number: u64, page: &Page) -> Vec<u8> {
 }
 
 /// Pages that stand one behind the other.
-fn pages(mut state: &[u8]) -> core::result::Result<Vec<(u64, Page)>, ApiMisuse> {
+fn pages(mut state: &[u8]) -> Result<Vec<(u64, Page)>, ApiMisuse> {
     let mut pages = Vec::new();
     while !state.is_empty() {
         let (number, rest) = state.split_first_chunk().ok_or(ApiMisuse::Record)?;

@@ -15,13 +15,15 @@
  *
  *   - A handle is made by a function of its group and freed once by its _free; _free(NULL) does nothing. One thread at a time uses
  *     a handle; different handles are independent, and may move between threads.
- *   - A function that can fail returns a securechat_status; SECURECHAT_OK is 0. What is more to say, the _error of the handle says.
- *   - Out-parameters come last and are set on every path, to NULL or 0 when it failed.
+ *   - A function that can fail returns a securechat_status; SECURECHAT_OK is 0. What is more to say, the _error of a
+ *     link, a client or a relay says; an identity and a file have no more to say than the status.
+ *   - Out-parameters come last and are set on every path, to NULL or 0 when it failed; only the time that a _tick sets is
+ *     UINT64_MAX then.
  *   - Input is a pointer and a length; (NULL, 0) is empty. Texts are UTF-8 and need no zero byte at their end. The time is Unix
  *     milliseconds; it may stand still but not run backwards. Numbers that choose are uint32_t and checked.
  *   - What is lent ends at the next call on the same handle that is not const.
  *   - A buffer that is too small gives SECURECHAT_ERR_BUFFER and the size needed, and nothing is consumed; (NULL, 0) asks for the size.
- *   - A fault inside is caught: SECURECHAT_ERR_INTERNAL. The handle then works no more; only its _free and _error do.
+ *   - A fault inside is caught: SECURECHAT_ERR_INTERNAL. The handle then works no more; only its _free does, and its _error where it has one.
  *   - Structs that grow are passed with their size; kinds of events and messages that a program does not know are to be passed over.
  *
  * The bytes of the protocol are in securechat-core/PROTOCOL.md. The examples below belong inside a function that has

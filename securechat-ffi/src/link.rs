@@ -115,10 +115,22 @@ impl Channel {
         }
     }
 
-    fn next_event(&mut self) -> securechat_event {
+    fn next_event(&mut self, out: OutStruct<securechat_event>) {
         self.lent.replace(None);
-        let next = self.link.poll_event();
-        self.lent.replace(next);
+        self.lent.event = self.link.poll_event();
+        match &self.lent.event {
+            // What is out is zero already, which is SECURECHAT_EVENT_NONE.
+            None => {}
+            Some(LinkEvent::Data(data)) => out.fill(|event| {
+                event.kind = SECURECHAT_EVENT_DATA as u32;
+                event.set_data(data);
+            }),
+            Some(_) => out.set(&self.rare_event()),
+        }
+    }
+
+    /// What is told once in the life of a link.
+    fn rare_event(&mut self) -> securechat_event {
         let mut out = securechat_event::new(SECURECHAT_EVENT_NONE);
         match &self.lent.event {
             Some(LinkEvent::Verify { bundle, expired, .. }) => {
@@ -138,10 +150,6 @@ impl Channel {
                 }
                 self.lent.channel_binding = *channel_binding;
                 out.set_data(&self.lent.channel_binding);
-            }
-            Some(LinkEvent::Data(data)) => {
-                out.kind = SECURECHAT_EVENT_DATA as u32;
-                out.set_data(data);
             }
             Some(LinkEvent::Closed { code }) => {
                 out.kind = SECURECHAT_EVENT_CLOSED_BY_PEER as u32;
@@ -330,14 +338,14 @@ pub unsafe extern "C" fn securechat_link_next_event(
     unsafe {
         let event = OutStruct::new(event, event_size, EVENT_LEAST);
         with("securechat_link_next_event", link, |channel| {
-            event?.set(&channel.next_event());
+            channel.next_event(event?);
             Ok(())
         })
     }
 }
 
-/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds, UINT64_MAX when nothing is due: the
-/// handshake's time limit. Fails with SECURECHAT_ERR_HANDSHAKE_TIMEOUT when that is over.
+/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds, UINT64_MAX when nothing is due and
+/// when it failed: the handshake's time limit. Fails with SECURECHAT_ERR_HANDSHAKE_TIMEOUT when that is over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn securechat_link_tick(
     link: *mut securechat_link,
@@ -394,7 +402,9 @@ pub unsafe extern "C" fn securechat_link_accept(
     }
 }
 
-/// Closes the link: nothing can be sent after it. Write the output; what still arrives is taken until the other side closes too.
+/// Closes the link, both directions of it: this side can send nothing more, and the other side, when this reaches it, answers with
+/// its own close and can send nothing either. Write the output; what the other side had sent before is still taken and told, up to
+/// SECURECHAT_EVENT_CLOSED_BY_PEER. Who is to go on sending has to be asked for its end, by a message of the program's own, first.
 ///
 /// `code` is SECURECHAT_CLOSE_... or any other number up to 255. A link that is not open yet just ends, and one that waits after
 /// SECURECHAT_EVENT_VERIFY refuses the other side.

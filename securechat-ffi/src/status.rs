@@ -197,7 +197,7 @@ pub extern "C" fn securechat_status_name(status: i32) -> *const c_char {
 
 /// What a status means, in a sentence without a full stop for people to read: static text, in English.
 ///
-/// What is more to say about the last failure of a handle, its `_error` says.
+/// What is more to say about the last failure of a link, a client or a relay, its `_error` says.
 #[unsafe(no_mangle)]
 pub extern "C" fn securechat_status_message(status: i32) -> *const c_char {
     securechat_status::from_number(status).map_or(c"unknown status", |status| status.texts().1).as_ptr()

@@ -5,7 +5,7 @@ use crate::{NOW, links, noise_bytes};
 use core::ptr::{null, null_mut};
 use securechat::constants::securechat_version_number;
 use securechat::event::securechat_event;
-use securechat::event::securechat_event_kind::{SECURECHAT_EVENT_DATA, SECURECHAT_EVENT_OPEN};
+use securechat::event::securechat_event_kind::{SECURECHAT_EVENT_DATA, SECURECHAT_EVENT_NONE, SECURECHAT_EVENT_OPEN};
 use securechat::identity::{
     securechat_bundle, securechat_bundle_read, securechat_identity_bundle, securechat_identity_free,
     securechat_identity_generate,
@@ -61,6 +61,8 @@ fn through_c(size: usize) -> Run {
         let event = next_event(to);
         assert!(event.kind == SECURECHAT_EVENT_DATA as u32 && event.data_len == size);
         black_box(event.data);
+        // Until there is nothing more, as the manual says; it also wipes what was lent.
+        assert!(next_event(to).kind == SECURECHAT_EVENT_NONE as u32);
     })
 }
 

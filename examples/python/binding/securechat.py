@@ -513,6 +513,16 @@ class FileFailed(Event):
     status: int
 
 
+@_kind("FILE_RESUMED")
+class FileResumed(Event):
+    file: bytes
+    user: str
+    name: str
+    offset: int
+    total: int
+    ours: bool
+
+
 @_kind("RELAY_CONNECTED")
 class RelayConnected(Event):
     connection: int

@@ -56,6 +56,9 @@ pub(crate) struct Options {
     /// Whether new users may register: open or closed [default: open].
     #[arg(long, value_name = "open|closed", value_parser = ["open", "closed"])]
     registration: Option<String>,
+    /// Offer the first open group that is made here to everyone, as the lobby.
+    #[arg(long)]
+    lobby: bool,
     /// The suites spoken, in order of preference [default: 0x0301,0x0302,0x0101,0x0102].
     #[arg(long, value_name = "SUITE,...", value_delimiter = ',')]
     suites: Option<Vec<String>>,
@@ -97,6 +100,7 @@ impl Options {
         config.listen = self.listen.unwrap_or(config.listen);
         config.data = self.data.unwrap_or(config.data);
         config.memory_mailboxes |= self.memory_mailboxes;
+        config.lobby |= self.lobby;
         config.registration_open = self.registration.map_or(config.registration_open, |value| value == "open");
         config.limits.connections = self.connections.unwrap_or(config.limits.connections);
         config.limits.connections_per_address =

@@ -56,6 +56,7 @@ impl Server {
             identity,
             server_password: hash_server_password(&config)?,
             registration_open: config.registration_open,
+            lobby: config.lobby,
             dummy_password: PasswordHash::new(password::hash(&rand::rng().random::<[u8; 32]>())?),
             limits: Arc::new(limits),
         };

@@ -6,6 +6,7 @@ use crate::error::{ApiMisuse, Error, InvalidMessage};
 use crate::event::{Event, LinkId, RequestKind};
 use crate::identity::SignedBundle;
 use crate::limits::USER_NAME_MAX;
+use crate::roster::GroupId;
 use crate::wire::{
     self, Bytes, NoticeCode, OneTimeCode, Password, Presence, Push, Refusal, RefusalCode, Request, UserPresence,
 };
@@ -159,6 +160,10 @@ impl Client {
         if !state.listed || self.account.list().map(|list| list.epoch()) != state.epoch {
             self.look_up_own();
         }
+        if state.listed {
+            self.ask_for_groups(GroupId::NONE);
+            self.delete_blobs(link);
+        }
         self.tell(Event::LoggedIn { listed: state.listed });
         Ok(())
     }
@@ -200,6 +205,10 @@ impl Client {
     /// What the relay says unasked.
     pub(super) fn pushed(&mut self, link: LinkId, push: Push) -> Result<(), Error> {
         match push {
+            Push::GroupChanged(head) => {
+                self.head_told(&head);
+                Ok(())
+            }
             Push::Deliver(deliver) => {
                 self.delivered(link, deliver);
                 Ok(())

@@ -207,6 +207,7 @@ impl Client {
         } else if after.contains(&own) && self.relay().is_ok() && !self.is_listed() {
             self.set_listed(true);
             (self.account.registered, self.account.established) = (true, true);
+            self.ask_for_groups(crate::roster::GroupId::NONE);
             self.tell(Event::LoggedIn { listed: true });
         }
         self.save_account();

@@ -5,6 +5,7 @@ use crate::codec::{decode, encode_secret};
 use crate::content::MessageId;
 use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error};
+pub(super) use crate::event::InGroup;
 use crate::event::LinkId;
 use crate::identity::{Identity, UserName};
 use crate::limits::{ACKNOWLEDGEMENTS_WAITING, ENVELOPE_LIFE, Limits, RECEIPTS_WAITING, SEEN_PER_USER};
@@ -24,6 +25,8 @@ pub(super) struct Arrived {
     pub(super) user: UserName,
     pub(super) device: Identity,
     pub(super) content: SecretVec,
+    /// The group in which it came, if it came in one.
+    pub(super) group: Option<InGroup>,
 }
 
 /// An envelope that cannot be opened before its sender's device list is known (S5).

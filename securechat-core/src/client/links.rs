@@ -7,6 +7,7 @@ use crate::event::{Event, FileId, LinkId, RequestKind, SecretBytes};
 use crate::identity::{Fingerprint, Identity, RelayAddress, SignedBundle, SignedDeviceList, UserName};
 use crate::limits::{OPEN_REQUESTS, PING_AFTER, PING_ANSWER};
 use crate::link::{Link, LinkConfig, LinkEvent, Purpose};
+use crate::roster::GroupId;
 use crate::session::PrekeyPublication;
 use crate::wire::{CloseCode, Ping, Received, Refusal, RefusalCode, Reply, Request};
 use std::collections::{BTreeMap, VecDeque};
@@ -59,8 +60,20 @@ pub(super) enum Asked {
     Acknowledge,
     CreateBlob(FileId),
     PutChunk(FileId, u32),
+    /// With the place that was asked from.
+    MissingChunks(FileId, u32),
     GetChunk(FileId, u32),
-    DeleteBlob,
+    GroupEntry(GroupId),
+    /// With the first entry asked for.
+    GroupLog(GroupId, u32),
+    Groups,
+    SendGroup(Vec<u64>),
+    PastLists(UserName, OfferedLists),
+    /// A chunk of one's own, whose tag is lost.
+    LearnChunk(FileId, u32),
+    DeleteBlob(FileId),
+    /// That a peer's file is whole here.
+    Whole(FileId),
     Ping,
 }
 
@@ -473,6 +486,13 @@ impl Client {
                 self.chunk_put(&file, index);
                 Ok(())
             }
+            (Asked::MissingChunks(file, from), Reply::MissingChunks(missing)) => {
+                self.missing_came(&file, from, &missing)
+            }
+            (Asked::LearnChunk(file, index), Reply::GetChunk(chunk)) => {
+                self.chunk_learnt(&file, index, &chunk.chunk);
+                Ok(())
+            }
             (Asked::GetChunk(file, index), Reply::GetChunk(chunk)) => {
                 self.chunk_came(&file, index, &chunk.chunk);
                 Ok(())
@@ -483,7 +503,31 @@ impl Client {
                 }
                 Ok(())
             }
-            (Asked::DeleteBlob, Reply::DeleteBlob(_)) => Ok(()),
+            (Asked::GroupEntry(group), Reply::GroupEntry(_)) => {
+                self.entry_taken(group);
+                Ok(())
+            }
+            (Asked::GroupLog(group, from), Reply::GroupLog(page)) => {
+                self.log_came(group, from, &page);
+                Ok(())
+            }
+            (Asked::Groups, Reply::Groups(page)) => {
+                self.groups_came(&page);
+                Ok(())
+            }
+            (Asked::SendGroup(numbers), Reply::Send(sent)) => self.group_sent(&numbers, &sent),
+            (Asked::PastLists(user, lists), Reply::FetchLists(page)) => {
+                self.past_came(user, lists, &page);
+                Ok(())
+            }
+            (Asked::Whole(file), Reply::DeleteBlob(_)) => {
+                self.whole_told(&file);
+                Ok(())
+            }
+            (Asked::DeleteBlob(file), Reply::DeleteBlob(_)) => {
+                self.blob_deleted(&file);
+                Ok(())
+            }
             _ => Err(PeerMisbehaved::UnexpectedReply.into()),
         }
     }
@@ -499,9 +543,20 @@ impl Client {
             Asked::Users(_) => self.tell_refused(RequestKind::Users, refusal),
             Asked::Presence => self.tell_refused(RequestKind::Presence, refusal),
             Asked::Send(copies) => self.send_refused(link, &copies, refusal),
-            Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Ping | Asked::DeleteBlob => {}
-            Asked::CreateBlob(file) => self.upload_refused(&file, None, refusal),
-            Asked::PutChunk(file, index) => self.upload_refused(&file, Some(index), refusal),
+            Asked::GroupEntry(group) => self.entry_refused(group, refusal),
+            Asked::GroupLog(group, _) => self.log_refused(group, refusal),
+            Asked::Groups => self.tell_refused(RequestKind::Group, refusal),
+            Asked::SendGroup(numbers) => self.group_send_refused(link, &numbers, refusal),
+            Asked::PastLists(user, _) => self.past_refused(user),
+            Asked::Transient | Asked::Acknowledge | Asked::PeerLists(_) | Asked::Ping => {}
+            Asked::CreateBlob(file) | Asked::MissingChunks(file, _) => self.upload_refused(&file, None, refusal),
+            // What cannot be deleted now is tried again; what is not there or another's, never.
+            Asked::DeleteBlob(_) if matches!(refusal.code, RefusalCode::RateLimited | RefusalCode::Unavailable) => {}
+            Asked::DeleteBlob(file) => self.blob_deleted(&file),
+            Asked::Whole(file) => self.whole_told(&file),
+            Asked::PutChunk(file, index) | Asked::LearnChunk(file, index) => {
+                self.upload_refused(&file, Some(index), refusal)
+            }
             Asked::GetChunk(file, index) => self.chunk_refused(&file, index, refusal),
         }
     }
@@ -515,9 +570,8 @@ impl Client {
                 Asked::Send(copies) => {
                     copies.iter().for_each(|(number, device)| self.outbox.in_flight(*number, device, false));
                 }
+                Asked::SendGroup(numbers) => self.group_send_unanswered(&numbers),
                 Asked::Acknowledge => {}
-                Asked::CreateBlob(file) => self.blob_unsettled(&file),
-                Asked::PutChunk(file, index) => self.chunk_unsettled(&file, index),
                 Asked::GetChunk(file, index) => self.chunk_unanswered(&file, index),
                 _ => {}
             }
@@ -525,6 +579,8 @@ impl Client {
         if matches!(connection.side, Side::Relay { .. }) {
             self.contacts.lookups.reset();
             self.reset_publishing();
+            self.reset_groups();
+            self.uploads_unsettled();
         }
         self.inbox.reset(link);
         self.closing.insert(link, connection.link);

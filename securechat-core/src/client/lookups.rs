@@ -50,6 +50,11 @@ impl Lookups {
         !self.open.contains_key(user) && !self.rest.contains_key(user)
     }
 
+    /// Whether a user is being looked up.
+    pub(super) fn is_open(&self, user: &UserName) -> bool {
+        self.open.contains_key(user)
+    }
+
     /// When a user who was looked up in vain may be tried again.
     pub(super) fn next(&self) -> Option<u64> {
         self.rest.values().copied().min()

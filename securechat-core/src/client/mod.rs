@@ -13,6 +13,7 @@ mod account;
 mod contacts;
 mod devices;
 mod downloads;
+mod groups;
 mod inbox;
 mod links;
 mod lookups;
@@ -23,15 +24,18 @@ mod receiving;
 mod repairs;
 mod sending;
 mod state;
+mod transfers;
 mod uploads;
 
 pub use contacts::{Contact, KeptAside};
+pub use groups::GroupInfo;
 pub use state::{History, Save};
+pub use transfers::{Transfer, TransferState};
 
 use crate::content::MessageId;
 use crate::crypto::Random;
 use crate::error::{ApiMisuse, Error};
-use crate::event::{Event, FileId, LinkId};
+use crate::event::{Event, LinkId};
 use crate::identity::{DeviceKeys, Fingerprint, Identity, LocalIdentity, Pin, UserName};
 use crate::limits::Limits;
 use crate::link::Link;
@@ -83,8 +87,9 @@ pub struct Client {
     /// Boxed, as what a contact is known by and the sessions are: a map's node has room for eleven from the first on.
     links: BTreeMap<LinkId, Box<Connection>>,
     next_link: u32,
-    uploads: BTreeMap<FileId, uploads::Upload>,
+    uploads: uploads::Uploads,
     downloads: downloads::Downloads,
+    groups: groups::Groups,
     repairs: Repairs,
     publishing: Publishing,
     /// Links that are over and have a last word to transmit.
@@ -143,11 +148,15 @@ impl Client {
         client.contacts = Contacts::restore(&records)?;
         client.outbox = Outbox::restore(&records)?;
         client.inbox = Inbox::restore(&records)?;
+        client.uploads = uploads::Uploads::restore(&records)?;
         client.downloads = downloads::Downloads::restore(&records)?;
+        client.groups = groups::Groups::restore(&records)?;
         client.account.restore_lists(&records)?;
         client.outbox.recall(|user| client.contacts.pin(user).map(Pin::epoch));
         client.present_inbox();
         client.continue_from(&records, history)?;
+        client.present_uploads();
+        client.present_downloads();
         client.settle();
         Ok(client)
     }
@@ -173,8 +182,9 @@ impl Client {
             inbox: Inbox::default(),
             links: BTreeMap::new(),
             next_link: 1,
-            uploads: BTreeMap::new(),
+            uploads: uploads::Uploads::default(),
             downloads: downloads::Downloads::default(),
+            groups: groups::Groups::default(),
             repairs: Repairs::default(),
             publishing: Publishing::default(),
             closing: BTreeMap::new(),
@@ -206,6 +216,7 @@ impl Client {
 
     /// The next batch of records to save, as one transaction. `None` when nothing changed.
     pub fn poll_save(&mut self) -> Option<Vec<Save>> {
+        self.save_transfers();
         if self.changes.is_empty() {
             return None;
         }
@@ -214,7 +225,7 @@ impl Client {
 
     /// Appends bytes for one link to `out` and says for which. `None` when nothing waits to be sent, or a save does.
     pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<LinkId> {
-        if !self.changes.is_empty() {
+        if !self.is_saved() {
             return None;
         }
         while let Some((id, mut link)) = self.closing.pop_first() {
@@ -235,6 +246,7 @@ impl Client {
         if let Some(number) = record {
             self.inbox.taken(number, &mut self.changes);
         }
+        self.transfer_event_taken(&event);
         Some(event)
     }
 
@@ -250,6 +262,7 @@ impl Client {
             self.next_upload(),
             self.next_download(),
             self.outbox.next_try(self.now),
+            self.next_group(),
         ];
         links.into_iter().chain(parts.into_iter().flatten()).min()
     }
@@ -262,6 +275,8 @@ impl Client {
         for id in self.outbox.expire(self.now, &mut self.changes) {
             self.tell(Event::Failed { id, error: ApiMisuse::Expired.into() });
         }
+        self.expire_groups();
+        self.expire_uploads();
         self.settle();
     }
 
@@ -283,9 +298,12 @@ impl Client {
     /// Moves everything as far as it goes: called at the end of every command and input.
     fn settle(&mut self) {
         self.flush_receipts();
+        // A group's messages come after the keys that open them.
+        self.settle_groups();
         self.seal_waiting();
         self.look_up_waiting();
         self.send_sealed();
+        self.send_group_messages();
         self.acknowledge_opened();
         self.publish_due();
         self.move_uploads();

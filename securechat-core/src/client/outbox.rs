@@ -36,6 +36,8 @@ pub(super) struct Outgoing {
     pub(super) devices: BTreeMap<Identity, Copy>,
     /// Whether the application knows that it was sent.
     pub(super) announced: bool,
+    /// Whether the application knows nothing of it at all: a sender key on its way.
+    pub(super) quiet: bool,
 }
 
 /// A message as it goes to one device.
@@ -330,10 +332,10 @@ impl Outbox {
     /// A device has a message. Gives whether that is news for the application.
     pub(super) fn delivered(&mut self, id: &MessageId, device: &Identity, changes: &mut Changes) -> bool {
         let Some(number) = self.number_of(id) else { return false };
-        let Some(copy) = self.messages.get_mut(&number).and_then(|message| message.devices.get_mut(device)) else {
-            return false;
-        };
-        let news = !copy.own && copy.stage != Stage::Delivered;
+        let Some(message) = self.messages.get_mut(&number) else { return false };
+        let quiet = message.quiet;
+        let Some(copy) = message.devices.get_mut(device) else { return false };
+        let news = !copy.own && !quiet && copy.stage != Stage::Delivered;
         self.settle(number, device, Stage::Delivered);
         self.save(number, changes);
         news
@@ -367,7 +369,7 @@ impl Outbox {
     pub(super) fn announce(&mut self, number: u64) -> Option<MessageId> {
         let message = self.messages.get_mut(&number)?;
         let mut theirs = message.devices.values().filter(|copy| !copy.own);
-        if message.announced || !message.tracked || !message.is_taken() || theirs.any(Copy::is_open) {
+        if message.announced || message.quiet || !message.tracked || !message.is_taken() || theirs.any(Copy::is_open) {
             return None;
         }
         message.announced = true;
@@ -408,6 +410,7 @@ impl Outbox {
                 self.ends.insert((message.ends_at(), number));
             } else if let Some(message) = self.remove(number, changes)
                 && message.tracked
+                && !message.quiet
                 && !message.is_taken()
             {
                 failed.push(message.id);
@@ -458,7 +461,19 @@ impl Outgoing {
     /// A message that is kept until receipts came.
     pub(super) fn new(id: MessageId, to: UserName, created: u64, content: SecretVec, copy: Option<SecretVec>) -> Self {
         let devices = BTreeMap::new();
-        Self { id, to, created, tracked: true, only: None, content, copy, epoch: 0, devices, announced: false }
+        Self {
+            id,
+            to,
+            created,
+            tracked: true,
+            only: None,
+            content,
+            copy,
+            epoch: 0,
+            devices,
+            announced: false,
+            quiet: false,
+        }
     }
 
     fn wants_sealing(&self) -> bool {

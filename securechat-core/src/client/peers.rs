@@ -72,6 +72,7 @@ impl Client {
         }
         self.outbox.wake(&user);
         self.retry_waiting(&user);
+        self.tell_whole(link, &device);
         Ok(())
     }
 
@@ -85,6 +86,7 @@ impl Client {
             Request::Send(send) => Reply::Send(self.peer_sent(link, &send)?),
             Request::Acknowledge(_) => Reply::Acknowledge(wire::Done),
             Request::GetChunk(get) => return self.serve_chunk(link, id, get),
+            Request::DeleteBlob(whole) => return self.peer_has_file(link, id, &whole.id.0),
             _ => return self.refuse(link, id, RefusalCode::UnknownRequest),
         };
         self.answer(link, id, &reply)

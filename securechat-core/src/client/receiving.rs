@@ -1,15 +1,17 @@
 //! Messages in: envelopes opened, contents sorted, what the application should see kept until it took it.
 
 use super::contacts::Contacts;
-use super::inbox::{Arrived, Waiting};
+use super::groups::GroupTaken;
+use super::inbox::{Arrived, InGroup, Waiting};
 use super::links::Asked;
 use super::{Client, Queued};
 use crate::content::{Body, Content, Conversation, MessageId, ReceiptKind};
 use crate::error::PeerMisbehaved;
 use crate::event::{Event, LinkId, Message, MessageBody};
 use crate::file::safe_name;
+use crate::group::HandedKey;
 use crate::identity::{Identity, SignedBundle, Trust, UserName};
-use crate::session::{OpenError, Opened};
+use crate::session::{EnvelopeKind, OpenError, Opened};
 use crate::wire::{self, Acknowledge, Deliver, EnvelopeRef, Request};
 
 /// Requests to acknowledge that are open on a link at once.
@@ -46,6 +48,11 @@ impl Client {
 
     /// Opens an envelope. `may_wait` says whether an unknown sender may be looked up first.
     pub(super) fn take_envelope(&mut self, source: Source, envelope: &[u8], may_wait: bool) -> Taken {
+        if EnvelopeKind::of(envelope) == Ok(EnvelopeKind::Group) {
+            let (claimed, device) = (&source.claimed, &source.reference.sender);
+            self.take_group_message(GroupTaken { claimed, device, envelope, at: self.now, fresh: true });
+            return Taken::Done;
+        }
         let local = self.local.clone();
         let contacts = &self.contacts;
         let check = |bundle: &SignedBundle| contacts.check_sender(bundle);
@@ -94,14 +101,25 @@ impl Client {
             self.tell(Event::Unopened { claimed: user });
             return;
         };
-        let arrived = |content| Arrived { user: user.clone(), device, content };
+        let arrived = |content| Arrived { user: user.clone(), device, content, group: None };
         let listed = self.contacts.pin(&user).is_some_and(|pin| pin.contains(&device));
         match &content.body {
             // From a device that is only in a list kept aside nothing counts that could not be shown with its mark.
-            Body::Receipt { .. } | Body::Typing { .. } | Body::Sent { .. } if !listed => {}
+            Body::Receipt { .. }
+            | Body::Typing { .. }
+            | Body::Sent { .. }
+            | Body::GroupKey { .. }
+            | Body::GroupControl { .. }
+                if !listed => {}
             Body::Receipt { kind, ids } => self.receipt(&user, &device, *kind, ids),
             Body::Typing { active } => self.tell(Event::Typing { user, active: *active }),
             Body::Resend { envelope } => self.resend(envelope, &device),
+            Body::GroupKey { group, signing, cipher, number, chain } => {
+                let (signing, cipher, number) = (*signing, *cipher, *number);
+                self.key_handed(&device, *group, HandedKey { signing, cipher, number, chain: chain.duplicate() });
+                self.inbox.receipt_due(&user, &device, content.id);
+            }
+            Body::GroupControl { group, control } => self.controlled(&user, &device, *group, control),
             Body::DeviceList { list, yours } => {
                 // A list that does not follow is told by the pin; anything else that is wrong with it changes nothing.
                 let _ = self.lists_told(&user, list, yours);
@@ -159,8 +177,8 @@ impl Client {
     }
 
     /// Keeps what arrived and queues the event for it.
-    fn keep(&mut self, arrived: Arrived) {
-        let event = present(&self.contacts, &arrived);
+    pub(super) fn keep(&mut self, arrived: Arrived) {
+        let event = present(&self.config.user, &self.contacts, &arrived);
         let number = self.inbox.keep(arrived, &mut self.changes);
         match event {
             Some(event) => self.events.push_back(Queued { event, record: Some(number) }),
@@ -171,7 +189,7 @@ impl Client {
     /// After a restore: what the application had not taken comes again.
     pub(super) fn present_inbox(&mut self) {
         for (number, arrived) in self.inbox.arrived() {
-            if let Some(event) = present(&self.contacts, arrived) {
+            if let Some(event) = present(&self.config.user, &self.contacts, arrived) {
                 self.events.push_back(Queued { event, record: Some(number) });
             }
         }
@@ -216,8 +234,7 @@ impl Client {
         let epoch = self.account.list().map_or(0, |list| list.epoch());
         let mut results = Vec::with_capacity(send.items.len());
         for item in &send.items {
-            let wire::Recipient::Device(recipient) = &item.recipient;
-            let outcome = if *recipient != own {
+            let outcome = if item.recipient != wire::Recipient::Device(own) {
                 wire::SendOutcome::Unknown
             } else {
                 let reference = EnvelopeRef { sender: device, id: item.id };
@@ -234,15 +251,15 @@ impl Client {
 }
 
 /// The event for a content that arrived. `None` for what nobody is to see.
-fn present(contacts: &Contacts, arrived: &Arrived) -> Option<Event> {
+fn present(own: &UserName, contacts: &Contacts, arrived: &Arrived) -> Option<Event> {
     let content = Content::decode(&arrived.content).ok()?;
     let trust = match contacts.pin(&arrived.user) {
         Some(pin) if pin.contains(&arrived.device) => pin.trust(),
         _ => Trust::Violation,
     };
-    let (from, device) = (&arrived.user, &arrived.device);
+    let from = &arrived.user;
     match content.body {
-        Body::FileOffer(offer) => Some(Event::FileOffered {
+        Body::FileOffer(offer) if *from != *own => Some(Event::FileOffered {
             from: from.clone(),
             trust,
             file: offer.id,
@@ -250,16 +267,24 @@ fn present(contacts: &Contacts, arrived: &Arrived) -> Option<Event> {
             name: safe_name(&offer.name),
             size: offer.size,
             media_type: offer.media_type,
+            group: arrived.group,
         }),
-        Body::Sent { to: Conversation::User(to), content } => {
-            let message = message(from, device, trust, Content::decode(&content).ok()?)?;
+        Body::Sent { to, content } => {
+            let message = message(arrived, trust, Content::decode(&content).ok()?)?;
             Some(Event::SentCopy { to, message })
         }
-        _ => Some(Event::Message(message(from, device, trust, content)?)),
+        _ => {
+            let message = message(arrived, trust, content)?;
+            Some(match arrived.group.filter(|_| *from == *own) {
+                // Another device of this user wrote in a group.
+                Some(InGroup { group, .. }) => Event::SentCopy { to: Conversation::Group(group), message },
+                None => Event::Message(message),
+            })
+        }
     }
 }
 
-fn message(from: &UserName, device: &Identity, trust: Trust, content: Content) -> Option<Message> {
+fn message(arrived: &Arrived, trust: Trust, content: Content) -> Option<Message> {
     let body = match content.body {
         Body::Text { text } => MessageBody::Text(text),
         Body::Edit { target, text } => MessageBody::Edit { id: target, text },
@@ -271,5 +296,6 @@ fn message(from: &UserName, device: &Identity, trust: Trust, content: Content) -
         _ => return None,
     };
     let (id, sent_at, expiry) = (content.id, content.sent_at, content.expiry);
-    Some(Message { id, from: from.clone(), device: *device, trust, sent_at, expiry, body })
+    let (from, device, group) = (arrived.user.clone(), arrived.device, arrived.group);
+    Some(Message { id, from, device, trust, sent_at, expiry, group, body })
 }

@@ -22,41 +22,59 @@ const RETRY_AFTER: u64 = 30_000;
 impl Client {
     /// Sends a text of at most 16 KiB. It waits where there is no connection.
     ///
-    /// Fails with `TooLarge`, `Violation` (the user's keys changed and were not accepted), or `Busy` (the queue is full).
-    pub fn send_text(&mut self, to: &UserName, text: &str, now: u64) -> Result<MessageId, Error> {
-        self.send(to, &Body::Text { text: text.to_owned() }, now)
+    /// `to` is a user or a group. Fails with `TooLarge`, `Violation` (the user's keys changed and were not accepted), or
+    /// `Busy` (the queue is full); for a group with `NotFound`, `NotPermitted` (this user is no member), or `RosterForked`.
+    pub fn send_text(&mut self, to: impl Into<Conversation>, text: &str, now: u64) -> Result<MessageId, Error> {
+        self.send(&to.into(), &Body::Text { text: text.to_owned() }, now)
     }
 
     /// Replaces the text of an earlier message of this user.
-    pub fn send_edit(&mut self, to: &UserName, target: MessageId, text: &str, now: u64) -> Result<MessageId, Error> {
-        self.send(to, &Body::Edit { target, text: text.to_owned() }, now)
+    pub fn send_edit(
+        &mut self,
+        to: impl Into<Conversation>,
+        target: MessageId,
+        text: &str,
+        now: u64,
+    ) -> Result<MessageId, Error> {
+        self.send(&to.into(), &Body::Edit { target, text: text.to_owned() }, now)
     }
 
     /// Takes an earlier message of this user back.
-    pub fn send_delete(&mut self, to: &UserName, target: MessageId, now: u64) -> Result<MessageId, Error> {
-        self.send(to, &Body::Delete { target }, now)
+    pub fn send_delete(
+        &mut self,
+        to: impl Into<Conversation>,
+        target: MessageId,
+        now: u64,
+    ) -> Result<MessageId, Error> {
+        self.send(&to.into(), &Body::Delete { target }, now)
     }
 
     /// Reacts to a message, or takes a reaction back.
     pub fn send_reaction(
         &mut self,
-        to: &UserName,
+        to: impl Into<Conversation>,
         target: MessageId,
         reaction: &str,
         removed: bool,
         now: u64,
     ) -> Result<MessageId, Error> {
-        self.send(to, &Body::Reaction { target, reaction: reaction.to_owned(), removed }, now)
+        self.send(&to.into(), &Body::Reaction { target, reaction: reaction.to_owned(), removed }, now)
     }
 
     /// Tells a user by which name to show this one.
-    pub fn send_profile(&mut self, to: &UserName, name: &str, now: u64) -> Result<MessageId, Error> {
-        self.send(to, &Body::Profile { name: name.to_owned() }, now)
+    pub fn send_profile(&mut self, to: impl Into<Conversation>, name: &str, now: u64) -> Result<MessageId, Error> {
+        self.send(&to.into(), &Body::Profile { name: name.to_owned() }, now)
     }
 
     /// Sends a message of the application's own kind, 0x8000 or above.
-    pub fn send_application(&mut self, to: &UserName, kind: u16, bytes: &[u8], now: u64) -> Result<MessageId, Error> {
-        self.send(to, &Body::Application { kind, bytes: bytes.to_vec() }, now)
+    pub fn send_application(
+        &mut self,
+        to: impl Into<Conversation>,
+        kind: u16,
+        bytes: &[u8],
+        now: u64,
+    ) -> Result<MessageId, Error> {
+        self.send(&to.into(), &Body::Application { kind, bytes: bytes.to_vec() }, now)
     }
 
     /// Tells who is there now that this user types, or stopped. It is never stored: who is away misses it.
@@ -105,9 +123,19 @@ impl Client {
         self.outbox.unsent()
     }
 
-    /// Queues a message for all devices of a user, with a copy for this user's own (S11), and moves it as far as it goes.
-    pub(super) fn send(&mut self, to: &UserName, body: &Body, now: u64) -> Result<MessageId, Error> {
+    /// Queues a message for a user or a group, and moves it as far as it goes.
+    pub(super) fn send(&mut self, to: &Conversation, body: &Body, now: u64) -> Result<MessageId, Error> {
         self.advance(now);
+        let id = match to {
+            Conversation::User(user) => self.send_to_user(user, body)?,
+            Conversation::Group(group) => self.send_to_group(*group, body)?,
+        };
+        self.settle();
+        Ok(id)
+    }
+
+    /// Queues a message for all devices of a user, with a copy for this user's own (S11).
+    fn send_to_user(&mut self, to: &UserName, body: &Body) -> Result<MessageId, Error> {
         if let Some(pin) = self.contacts.pin(to) {
             pin.check_send()?;
         }
@@ -119,7 +147,6 @@ impl Client {
         let copy = Body::Sent { to: Conversation::User(to.clone()), content: content.clone() };
         let copy = encode(self.message_id(), self.now, &copy)?;
         self.queue(Outgoing::new(id, to.clone(), self.now, content, Some(copy)))?;
-        self.settle();
         Ok(id)
     }
 
@@ -357,7 +384,9 @@ impl Client {
 
     /// A message cannot be sent; it is forgotten.
     pub(super) fn fail_message(&mut self, number: u64, error: Error) {
-        if let Some(message) = self.outbox.remove(number, &mut self.changes).filter(|message| message.tracked) {
+        if let Some(message) =
+            self.outbox.remove(number, &mut self.changes).filter(|message| message.tracked && !message.quiet)
+        {
             self.tell(Event::Failed { id: message.id, error });
         }
     }

@@ -171,6 +171,7 @@ impl Client {
         self.account.age.generation = self.account.age.generation.max(known);
         self.sessions.mark_restored(self.now);
         self.outbox.unseal_all(&mut self.changes);
+        self.begin_groups_anew();
         self.renew_bundle()?;
         self.save_account();
         self.tell(Event::Restored);

@@ -2,14 +2,18 @@
 
 use crate::codec::{decode_prefix, encode_secret};
 use crate::content::MessageId;
-use crate::crypto::secret::SecretVec;
+use crate::crypto::aead::Cipher;
+use crate::crypto::ed25519::VerifyingKey;
+use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::{ApiMisuse, InvalidMessage};
 use crate::file::FileOffer;
 use crate::identity::UserName;
 use crate::limits::{
     CONTENT_MAX, DISPLAY_NAME_MAX, FILE_NAME_MAX, MEDIA_TYPE_MAX, REACTION_MAX, RECEIPT_IDS, TEXT_MAX,
 };
+use crate::roster::{ENTRY_MAX, GroupId};
 use core::fmt;
+use core::str::FromStr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +119,26 @@ pub enum Body {
         /// The envelope's id; of an unopened message nothing else is known.
         envelope: [u8; 16],
     },
+    /// A sender key of a group, handed to one member (G4).
+    GroupKey {
+        /// The group.
+        group: GroupId,
+        /// The key that verifies.
+        signing: VerifyingKey,
+        /// The cipher of the messages.
+        cipher: Cipher,
+        /// The number of the first message that it opens.
+        number: u32,
+        /// The chain at that number.
+        chain: Secret<32>,
+    },
+    /// What members tell each other about a group, beside what they write.
+    GroupControl {
+        /// The group.
+        group: GroupId,
+        /// What.
+        control: GroupControl,
+    },
     /// The sender's newest device list.
     DeviceList {
         /// The signed object (I1, I6).
@@ -144,7 +168,78 @@ pub enum Body {
 pub enum Conversation {
     /// To all devices of a user.
     User(UserName),
+    /// To all devices of all members of a group.
+    Group(GroupId),
 }
+
+impl From<&UserName> for Conversation {
+    fn from(user: &UserName) -> Self {
+        Self::User(user.clone())
+    }
+}
+
+impl From<UserName> for Conversation {
+    fn from(user: UserName) -> Self {
+        Self::User(user)
+    }
+}
+
+impl From<GroupId> for Conversation {
+    fn from(group: GroupId) -> Self {
+        Self::Group(group)
+    }
+}
+
+impl From<&Self> for Conversation {
+    fn from(other: &Self) -> Self {
+        other.clone()
+    }
+}
+
+impl fmt::Display for Conversation {
+    /// The user's name, or `#` and the group's id: no user's name begins with that.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => user.fmt(formatter),
+            Self::Group(group) => write!(formatter, "#{group}"),
+        }
+    }
+}
+
+impl FromStr for Conversation {
+    type Err = InvalidMessage;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMessage> {
+        match text.strip_prefix('#') {
+            Some(group) => group.parse().map(Self::Group),
+            None => UserName::new(text).map(Self::User),
+        }
+    }
+}
+
+/// What a member of a group asks or tells another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum GroupControl {
+    /// A message came under a sender key of yours that this device has not: hand it over (G5).
+    KeyWanted {
+        /// The key's id.
+        key: [u8; 16],
+    },
+    /// You named an entry that this device does not have there: show it and those before it (G6).
+    EntriesWanted {
+        /// Its number.
+        sequence: u32,
+    },
+    /// Entries that you asked for, or do not know of yet (G7): at most [`ENTRIES_PER_CONTROL`], rising by one.
+    Entries {
+        /// Signed entries.
+        entries: Vec<Vec<u8>>,
+    },
+}
+
+/// Entries in one [`GroupControl::Entries`].
+pub const ENTRIES_PER_CONTROL: usize = 32;
 
 /// What became of a message at its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,6 +264,8 @@ impl Body {
             Self::Profile { .. } => kind::PROFILE,
             Self::FileOffer(_) => kind::FILE_OFFER,
             Self::FileComplete { .. } => kind::FILE_COMPLETE,
+            Self::GroupKey { .. } => kind::GROUP_KEY,
+            Self::GroupControl { .. } => kind::GROUP_CONTROL,
             Self::Resend { .. } => kind::RESEND,
             Self::DeviceList { .. } => kind::DEVICE_LIST,
             Self::Application { kind, .. } | Self::Unknown { kind, .. } => *kind,
@@ -177,7 +274,7 @@ impl Body {
 
     /// Whether it counts only when a session brought it, never in a group.
     pub fn only_in_sessions(&self) -> bool {
-        matches!(self.kind(), kind::SENT | kind::GROUP_KEY | kind::RESEND | kind::DEVICE_LIST)
+        matches!(self.kind(), kind::SENT | kind::GROUP_KEY | kind::GROUP_CONTROL | kind::RESEND | kind::DEVICE_LIST)
     }
 
     /// The struct of the body.
@@ -193,6 +290,10 @@ impl Body {
             Self::Profile { name } => encode_secret(name),
             Self::FileOffer(offer) => encode_secret(offer),
             Self::FileComplete { file, root } => encode_secret(&(file, root)),
+            Self::GroupKey { group, signing, cipher, number, chain } => {
+                encode_secret(&(group, signing, cipher, number, chain))
+            }
+            Self::GroupControl { group, control } => encode_secret(&(group, control)),
             Self::Resend { envelope } => encode_secret(envelope),
             Self::DeviceList { list, yours } => encode_secret(&(list, yours)),
             Self::Application { bytes, .. } | Self::Unknown { bytes, .. } => SecretVec::new(bytes.clone()),
@@ -214,6 +315,14 @@ impl Body {
             kind::PROFILE => Self::Profile { name: fields(bytes)? },
             kind::FILE_OFFER => Self::FileOffer(fields(bytes)?),
             kind::FILE_COMPLETE => fields(bytes).map(|(file, root)| Self::FileComplete { file, root })?,
+            kind::GROUP_KEY => fields(bytes).map(|(group, signing, cipher, number, chain)| Self::GroupKey {
+                group,
+                signing,
+                cipher,
+                number,
+                chain,
+            })?,
+            kind::GROUP_CONTROL => fields(bytes).map(|(group, control)| Self::GroupControl { group, control })?,
             kind::RESEND => Self::Resend { envelope: fields(bytes)? },
             kind::DEVICE_LIST => fields(bytes).map(|(list, yours)| Self::DeviceList { list, yours })?,
             kind::APPLICATION.. => Self::Application { kind, bytes: bytes.to_vec() },
@@ -239,6 +348,9 @@ impl Body {
             Self::Receipt { ids, .. } => ids.len() <= RECEIPT_IDS,
             Self::Sent { content, .. } => content.len() <= CONTENT_MAX,
             Self::Profile { name } => name.len() <= DISPLAY_NAME_MAX,
+            Self::GroupControl { control: GroupControl::Entries { entries }, .. } => {
+                entries.len() <= ENTRIES_PER_CONTROL && entries.iter().all(|entry| entry.len() <= ENTRY_MAX)
+            }
             Self::FileOffer(offer) => offer.name.len() <= FILE_NAME_MAX && offer.media_type.len() <= MEDIA_TYPE_MAX,
             _ => true,
         }
@@ -263,6 +375,11 @@ impl fmt::Debug for Body {
             Self::Profile { name } => write!(formatter, "Profile({} bytes)", name.len()),
             Self::FileOffer(offer) => offer.fmt(formatter),
             Self::FileComplete { file, .. } => write!(formatter, "FileComplete({})", MessageId::from_bytes(*file)),
+            Self::GroupKey { group, number, .. } => write!(formatter, "GroupKey({group}, from {number})"),
+            Self::GroupControl { group, control } => match control {
+                GroupControl::Entries { entries } => write!(formatter, "Entries({group}, {})", entries.len()),
+                other => write!(formatter, "{other:?} of {group}"),
+            },
             Self::Resend { envelope } => write!(formatter, "Resend({})", MessageId::from_bytes(*envelope)),
             Self::DeviceList { list, .. } => write!(formatter, "DeviceList({} bytes)", list.len()),
             Self::Application { kind, bytes } => write!(formatter, "Application({kind:#06x}, {} bytes)", bytes.len()),

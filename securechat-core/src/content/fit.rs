@@ -1,13 +1,15 @@
 //! That what section 11 allows fits into what carries it, in both ciphers: arithmetic that does not compile when it does not hold.
 
+use crate::content::ENTRIES_PER_CONTROL;
 use crate::crypto::aead::Cipher;
 use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use crate::identity::{SIGNED_BUNDLE_MAX, SIGNED_DEVICE_LIST_MAX};
 use crate::limits::*;
 use crate::padding::padded_len;
+use crate::roster::ENTRY_MAX;
 use crate::wire::{
-    BODY_MAX, DEVICES_PER_FETCH, ENVELOPES_PER_ACKNOWLEDGE, HEADER_LEN, LISTS_PER_PAGE, PASSWORD_MAX, RANGES_PER_PAGE,
-    USERS_PER_PAGE,
+    BODY_MAX, DEVICES_PER_FETCH, ENTRIES_PER_PAGE, ENVELOPES_PER_ACKNOWLEDGE, GROUPS_PER_PAGE, HEADER_LEN,
+    LISTS_PER_PAGE, PASSWORD_MAX, RANGES_PER_PAGE, USERS_PER_PAGE,
 };
 
 const GCM: Cipher = Cipher::AesGcm;
@@ -42,6 +44,14 @@ const _: () = assert!(CONTENT_HEADER + TAG + VARINT16 + RECEIPT_IDS * 16 <= CONT
 const _: () = assert!(CONTENT_HEADER + VARINT16 + SIGNED_DEVICE_LIST_MAX + 32 <= CONTENT_MAX);
 const OFFER_FIELDS: usize = 16 + 32 + TAG + TAG + VARINT64 + VARINT16 + FILE_NAME_MAX + VARINT16 + MEDIA_TYPE_MAX;
 const _: () = assert!(CONTENT_HEADER + OFFER_FIELDS <= CONTENT_MAX);
+
+const _: () = assert!(CONTENT_HEADER + 16 + TAG + TAG + ENTRIES_PER_CONTROL * (VARINT16 + ENTRY_MAX) <= CONTENT_MAX);
+
+/// The longest group message.
+const fn group_message(cipher: Cipher) -> usize {
+    GROUP_HEADER + cipher.ciphertext_len(padded_len(CONTENT_MAX)) + 64
+}
+const _: () = assert!(1 + group_message(GCM) <= ENVELOPE_MAX && 1 + group_message(CBC) <= ENVELOPE_MAX);
 
 /// The longest handshake message of a session: `e, ee, ekem1, es, s, se` or `e, ee, skem, sig`, and the bundle.
 const fn session_handshake(cipher: Cipher) -> usize {
@@ -103,6 +113,9 @@ const DEVICE_KEYS: usize = 32 + 2 + SIGNED_BUNDLE_MAX + TAG + 2 + SIGNED_PREKEY;
 const KEYS: usize = VARINT64 + TAG + DEVICES_PER_FETCH * DEVICE_KEYS;
 const USERS: usize = 2 + USERS_PER_PAGE * (USER_NAME + TAG) + USER_NAME;
 const RANGES: usize = 2 + RANGES_PER_PAGE * 2 * VARINT32 + VARINT32;
+const LOG: usize = VARINT32 + TAG + ENTRIES_PER_PAGE * (VARINT16 + ENTRY_MAX) + VARINT32;
+const GROUPS: usize = 2 + (GROUPS_PER_PAGE + 1) * (16 + VARINT32 + 32) + TAG + TAG;
+const _: () = assert!(LOG <= BODY_MAX && GROUPS <= BODY_MAX);
 const _: () = assert!(LISTS <= BODY_MAX && KEYS <= BODY_MAX && USERS <= BODY_MAX && RANGES <= BODY_MAX);
 
 /// What the relay may send before admission fits as well: the longest answer to a login, with its stock.

@@ -10,7 +10,7 @@ mod body;
 mod fit;
 
 use crate::crypto::secret::SecretVec;
-pub use body::{Body, Conversation, ReceiptKind, kind};
+pub use body::{Body, Conversation, ENTRIES_PER_CONTROL, GroupControl, ReceiptKind, kind};
 
 use crate::codec::{Reader, Writer};
 use crate::error::{ApiMisuse, InvalidMessage};

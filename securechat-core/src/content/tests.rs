@@ -1,13 +1,16 @@
 use super::*;
 use crate::crypto::aead::Cipher;
+use crate::crypto::ed25519::VerifyingKey;
 use crate::crypto::secret::{Secret, SecretVec};
 use crate::file::{FileOffer, FileProof};
 use crate::identity::UserName;
 use crate::limits::{RECEIPT_IDS, TEXT_MAX};
 use crate::padding::{pad, padded_len};
+use crate::roster::GroupId;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+const GROUP: GroupId = GroupId::from_bytes([0xee; 16]);
 const A: MessageId = MessageId::from_bytes([0xaa; 16]);
 
 pub(super) fn content(body: Body) -> Content {
@@ -38,6 +41,17 @@ pub(super) fn every_kind() -> Vec<Body> {
         Body::Profile { name: "Alice".into() },
         Body::FileOffer(offer()),
         Body::FileComplete { file: [5; 16], root: [7; 32] },
+        Body::Sent { to: Conversation::Group(GROUP), content: SecretVec::new(vec![4]) },
+        Body::GroupKey {
+            group: GROUP,
+            signing: VerifyingKey::from_bytes([6; 32]),
+            cipher: Cipher::AesCbcHmac,
+            number: 300,
+            chain: Secret::from_bytes(&[7; 32]),
+        },
+        Body::GroupControl { group: GROUP, control: GroupControl::KeyWanted { key: [2; 16] } },
+        Body::GroupControl { group: GROUP, control: GroupControl::EntriesWanted { sequence: 5 } },
+        Body::GroupControl { group: GROUP, control: GroupControl::Entries { entries: vec![vec![1, 2], vec![3]] } },
         Body::Resend { envelope: [8; 16] },
         Body::DeviceList { list: vec![9; 100], yours: [3; 32] },
         Body::Application { kind: 0x8000, bytes: vec![1] },
@@ -74,6 +88,11 @@ fn the_bodies_are_the_documented_ones() {
         join(&[b"\x05Alice"]),
         join(&[&[5; 16], &[6; 32], &[2, 0], &[0xf0, 0xa2, 0x04], b"\x05a.pdf", b"\x0fapplication/pdf"]),
         join(&[&[5; 16], &[7; 32]]),
+        join(&[&[1], &[0xee; 16], &[1, 4]]),
+        join(&[&[0xee; 16], &[6; 32], &[2], &[0xac, 2], &[7; 32]]),
+        join(&[&[0xee; 16], &[0], &[2; 16]]),
+        join(&[&[0xee; 16], &[1, 5]]),
+        join(&[&[0xee; 16], &[2, 2, 2, 1, 2, 1, 3]]),
         join(&[&[8; 16]]),
         join(&[&[100], &[9; 100], &[3; 32]]),
         join(&[&[1]]),
@@ -99,13 +118,13 @@ pub(super) fn every_kind_comes_back() {
 #[test]
 fn kinds_are_numbered_once() {
     let numbers: Vec<_> = every_kind().iter().map(Body::kind).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 0x8000, 0xffff]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 7, 11, 12, 12, 12, 13, 14, 0x8000, 0xffff]);
 }
 
 #[test]
 fn unknown_kinds_are_kept_and_not_sent() {
     let mut bytes = content(Body::Typing { active: true }).encode().unwrap();
-    for kind in [0, kind::GROUP_KEY, kind::GROUP_CONTROL, 15, 0x7fff] {
+    for kind in [0, 15, 0x7fff] {
         bytes[28..30].copy_from_slice(&u16::to_be_bytes(kind));
         let received = Content::decode(&bytes).unwrap();
         assert!(matches!(&received.body, Body::Unknown { kind: k, bytes } if *k == kind && bytes == &[1]));
@@ -225,7 +244,7 @@ fn b11_small_contents_have_one_length() {
 #[test]
 fn only_sessions_carry_what_a_group_must_not() {
     let only: Vec<_> = every_kind().iter().filter(|body| body.only_in_sessions()).map(Body::kind).collect();
-    assert_eq!(only, [kind::SENT, kind::RESEND, kind::DEVICE_LIST]);
+    assert_eq!(only, [7, 7, 11, 12, 12, 12, 13, 14]);
     assert!(Body::Unknown { kind: kind::GROUP_KEY, bytes: vec![] }.only_in_sessions());
 }
 

@@ -1,7 +1,7 @@
 //! `tests/vectors/content.json`: PROTOCOL.md 7, and S12.
 
 use super::tests::{content, every_kind};
-use super::{Body, Content, Conversation, ReceiptKind};
+use super::{Body, Content, GroupControl, ReceiptKind};
 use crate::codec::Writer;
 use crate::limits::{CONTENT_MAX, SENT_CONTENT_MAX};
 use crate::padding::{pad, padded_len, unpad};
@@ -21,7 +21,7 @@ fn shown(body: &Body) -> Value {
             json!({ "read": *kind == ReceiptKind::Read, "messages": ids })
         }
         Body::Typing { active } => json!({ "active": active }),
-        Body::Sent { to: Conversation::User(user), content } => json!({ "to": user.as_str(), "content": hex(content) }),
+        Body::Sent { to, content } => json!({ "to": to.to_string(), "content": hex(content) }),
         Body::Profile { name } => json!({ "name": name }),
         Body::FileOffer(offer) => json!({
             "file": hex(&offer.id),
@@ -33,6 +33,23 @@ fn shown(body: &Body) -> Value {
             "media_type": offer.media_type,
         }),
         Body::FileComplete { file, root } => json!({ "file": hex(file), "root": hex(root) }),
+        Body::GroupKey { group, signing, cipher, number, chain } => json!({
+            "group": group.to_string(),
+            "signing": hex(signing.as_bytes()),
+            "cipher": cipher.id(),
+            "number": number,
+            "chain": hex(chain.as_bytes()),
+        }),
+        Body::GroupControl { group, control } => {
+            let control = match control {
+                GroupControl::KeyWanted { key } => json!({ "key_wanted": hex(key) }),
+                GroupControl::EntriesWanted { sequence } => json!({ "entries_wanted": sequence }),
+                GroupControl::Entries { entries } => {
+                    json!({ "entries": entries.iter().map(|entry| hex(entry)).collect::<Vec<_>>() })
+                }
+            };
+            json!({ "group": group.to_string(), "control": control })
+        }
         Body::Resend { envelope } => json!({ "envelope": hex(envelope) }),
         Body::DeviceList { list, yours } => json!({ "list": hex(list), "yours": hex(yours) }),
         Body::Application { bytes, .. } => json!({ "application": hex(bytes) }),
@@ -100,7 +117,7 @@ fn kinds(vectors: &mut Vectors) {
             vectors.fails("content", &format!("{case}, cut"), with_body(kind, &bytes[..bytes.len() - 1]));
         }
     }
-    for kind in [0, 11, 12, 15, 0x7fff] {
+    for kind in [0, 15, 0x7fff] {
         vectors.gives("content", "an unknown kind", with_body(kind, b"anything"));
     }
 }
@@ -138,7 +155,7 @@ fn malformed(vectors: &mut Vectors) {
         ("a receipt of another kind", 5, vec![2, 0]),
         ("a receipt for 257 messages", 5, receipt(257)),
         ("typing of 2", 6, vec![2]),
-        ("sent to another kind of conversation", 7, b"\x01\x03bob\x00".to_vec()),
+        ("sent to another kind of conversation", 7, b"\x02\x03bob\x00".to_vec()),
         ("sent to what is no user name", 7, b"\x00\x03Bob\x00".to_vec()),
         ("a display name of 129 bytes", 8, text(129)),
         ("a file in another cipher", 9, offer(3, 0, 200)),

@@ -1,6 +1,6 @@
 //! One-time codes (RFC 6238): HMAC-SHA-1, 6 digits, steps of 30 seconds.
 
-use super::backend::hmac_sha1::hmac_sha1;
+use super::backend::hashes::hmac_sha1;
 use super::hash::ct_eq;
 use super::secret::Secret;
 

@@ -7,7 +7,7 @@
 use super::aead::cbc_hmac::CbcHmac;
 use super::aead::{open_gcm, seal_gcm};
 use super::backend::dalek::{self, Ed25519};
-use super::backend::{Active, Backend, Cbc, Gcm, Mac, hmac_sha1};
+use super::backend::{Active, Backend, Cbc, Gcm, Mac, hashes};
 use super::rsa;
 use crate::error::{Decrypt, PeerMisbehaved};
 use rand_core::CryptoRng;
@@ -101,5 +101,5 @@ pub fn oaep_open(key: &rsa::PrivateKey, ciphertext: &[u8], label: &[u8], rng: &m
 
 /// The HMAC-SHA-1 of one-time codes.
 pub fn hmac_sha1(key: &[u8; 20], message: &[u8]) -> [u8; 20] {
-    hmac_sha1::hmac_sha1(key, message)
+    hashes::hmac_sha1(key, message)
 }

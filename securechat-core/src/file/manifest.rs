@@ -110,6 +110,11 @@ impl Manifest {
         })
     }
 
+    /// The first chunk at or after `from` that is not there.
+    pub fn next_missing(&self, from: u64) -> Option<u64> {
+        self.first_from(from, false)
+    }
+
     /// All tags in order, page by page; `None` while one is missing.
     pub(super) fn tags(&self) -> Option<impl Iterator<Item = &[u8]>> {
         self.is_complete().then(|| self.pages.values().map(|page| page.tags.as_flattened()))

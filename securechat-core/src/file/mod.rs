@@ -34,6 +34,13 @@ impl FileSealer {
         Self { chunks, sealed, changed: false }
     }
 
+    /// Goes on with a file from what is kept of it (F3). Fails with `Record` when the manifest is that of another file.
+    pub fn resume(offer: &FileOffer, sealed: Manifest) -> Result<Self, ApiMisuse> {
+        let chunks = Chunks::new(offer);
+        fits(&chunks, &sealed)?;
+        Ok(Self { chunks, sealed, changed: false })
+    }
+
     /// How many chunks there are.
     pub fn count(&self) -> u64 {
         self.chunks.count()
@@ -64,8 +71,19 @@ impl FileSealer {
         }
     }
 
+    /// Takes the tag of a chunk that was sealed before from the sealed chunk, where what was kept of it is lost.
+    ///
+    /// Fails as [`FileOpener::open_chunk`] does.
+    pub fn learn_chunk(&mut self, i: u64, sealed: &[u8]) -> Result<(), Error> {
+        let (_, tag) = self.chunks.open(i, sealed)?;
+        match self.sealed.note(i, tag) {
+            Noted::New | Noted::Same => Ok(()),
+            Noted::Other | Noted::OutOfRange => Err(PeerMisbehaved::FileMismatch.into()),
+        }
+    }
+
     /// The root, once every chunk was sealed: what completes the file.
-    pub fn complete(&self) -> Option<[u8; 32]> {
+    pub fn root(&self) -> Option<[u8; 32]> {
         self.chunks.root(&self.sealed)
     }
 
@@ -90,6 +108,14 @@ impl FileOpener {
         }
         let chunks = Chunks::new(offer);
         let opened = Manifest::new(chunks.count());
+        Ok(Self { chunks, opened })
+    }
+
+    /// Goes on with a file from what is kept of it (F3). Fails as [`FileOpener::new`] does, and with `Record` when the
+    /// manifest is that of another file.
+    pub fn resume(offer: &FileOffer, opened: Manifest, limits: &Limits) -> Result<Self, Error> {
+        let Self { chunks, .. } = Self::new(offer, limits)?;
+        fits(&chunks, &opened)?;
         Ok(Self { chunks, opened })
     }
 
@@ -124,17 +150,27 @@ impl FileOpener {
     ///
     /// Fails with `WrongState` while chunks are missing, and with `FileMismatch` when they are not those of the sender.
     pub fn finish(&self, root: &[u8; 32]) -> Result<(), Error> {
-        match self.chunks.root(&self.opened) {
+        match self.root() {
             None => Err(ApiMisuse::WrongState.into()),
             Some(own) if own == *root => Ok(()),
             Some(_) => Err(PeerMisbehaved::FileMismatch.into()),
         }
     }
 
+    /// The root of what was opened, once every chunk was: it is the sender's file if the sender says the same.
+    pub fn root(&self) -> Option<[u8; 32]> {
+        self.chunks.root(&self.opened)
+    }
+
     /// Which chunks came and opened.
     pub fn manifest(&self) -> &Manifest {
         &self.opened
     }
+}
+
+/// A manifest is that of a file only when it has as many chunks.
+fn fits(chunks: &Chunks, manifest: &Manifest) -> Result<(), ApiMisuse> {
+    if manifest.count() == chunks.count() { Ok(()) } else { Err(ApiMisuse::Record) }
 }
 
 #[cfg(test)]

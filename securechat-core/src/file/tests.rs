@@ -1,4 +1,5 @@
 use super::*;
+use crate::codec::{decode, encode};
 use crate::crypto::aead::{AeadKey, Cipher};
 use crate::crypto::hash::{hkdf_expand, hmac_sha256, sha256};
 use crate::crypto::secret::Secret;
@@ -41,7 +42,7 @@ fn seal_all(offer: &FileOffer, data: &[u8]) -> (Vec<Vec<u8>>, [u8; 32]) {
             sealer.seal_chunk(i, &data[offset as usize..][..length], &mut rng).unwrap()
         })
         .collect();
-    (sealed, sealer.complete().unwrap())
+    (sealed, sealer.root().unwrap())
 }
 
 fn opener(offer: &FileOffer) -> FileOpener {
@@ -70,6 +71,37 @@ fn files_of_every_size_arrive_in_any_order() {
             assert_eq!(opener.finish(&root), Ok(()));
             assert!(file == data);
         }
+    }
+}
+
+/// F3: either side goes on from its pages, and a manifest of another file is not taken.
+#[test]
+fn both_sides_go_on_from_what_they_kept() {
+    for kind in EVERY {
+        let size = 2 * CHUNK_SIZE + 1;
+        let (offer, data, mut rng) = (offer(kind, size, 1), data(size), rng(3));
+        let parts: Vec<&[u8]> = data.chunks(CHUNK_SIZE).collect();
+        let kept = |manifest: &Manifest| {
+            let pages = manifest.pages().map(|(number, page)| (number, decode(&encode(page)).unwrap()));
+            Manifest::restore(manifest.count(), pages).unwrap()
+        };
+        let (mut sealer, mut opener) = (FileSealer::new(&offer), opener(&offer));
+        let first = sealer.seal_chunk(0, parts[0], &mut rng).unwrap();
+        opener.open_chunk(0, &first).unwrap();
+
+        let mut sealer = FileSealer::resume(&offer, kept(sealer.manifest())).unwrap();
+        let mut opener = FileOpener::resume(&offer, kept(opener.manifest()), &Limits::default()).unwrap();
+        assert!(opener.missing().eq(core::iter::once(1..3)));
+        assert!(sealer.seal_chunk(0, parts[0], &mut rng).unwrap() == first, "the same chunk leaves again");
+        for (i, part) in (1..).zip(&parts[1..]) {
+            opener.open_chunk(i, &sealer.seal_chunk(i, part, &mut rng).unwrap()).unwrap();
+        }
+        assert_eq!(opener.root(), sealer.root());
+        assert_eq!(opener.finish(&sealer.root().unwrap()), Ok(()));
+
+        let other = || Manifest::new(sealer.count() + 1);
+        assert_eq!(FileSealer::resume(&offer, other()).err(), Some(ApiMisuse::Record));
+        assert_eq!(FileOpener::resume(&offer, other(), &Limits::default()).err(), Some(ApiMisuse::Record.into()));
     }
 }
 
@@ -295,7 +327,7 @@ fn e3_an_edited_file_is_file_changed() {
         assert_eq!(sealer.seal_chunk(1, &edited, &mut rng), changed);
         assert_eq!(sealer.seal_chunk(1, last, &mut rng), changed, "the transfer is over");
         assert_eq!(sealer.seal_chunk(0, first, &mut rng), changed, "and so it is for the others");
-        assert_eq!(sealer.complete(), None);
+        assert_eq!(sealer.root(), None);
 
         for wrong in [&edited[..9], &[&edited[..], &[0]].concat(), &[]] {
             assert_eq!(FileSealer::new(&offer).seal_chunk(1, wrong, &mut rng), changed, "another length");

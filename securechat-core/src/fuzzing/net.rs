@@ -95,6 +95,7 @@ impl Net {
             identity: local.bundle.identity(),
             server_password: None,
             registration_open: true,
+            lobby: true,
             dummy_password: PasswordHash::new("dummy"),
             limits: limits.clone(),
         };

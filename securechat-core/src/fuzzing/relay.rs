@@ -39,6 +39,7 @@ pub(super) fn fresh_relay() -> Relay {
         identity: relay_identity(),
         server_password: None,
         registration_open: true,
+        lobby: true,
         dummy_password: PasswordHash::new("dummy"),
         limits: Arc::default(),
     };

@@ -5,19 +5,22 @@ use super::devices::{Device, keys, user};
 use super::links::NOW;
 use super::program::{Program, tamper};
 use super::relay::{binding, fresh_relay, relay_identity};
+use crate::codec::decode;
+use crate::crypto::ed25519::SigningKey;
 use crate::identity::{Identity, SignedDeviceList, UserName};
 use crate::limits::DAY;
 use crate::relay::{
     ConnId, Job, JobId, JobResult, MemoryStore, NewAccount, Output, PasswordHash, Relay, Store, StoreJob, StoreResult,
     StoredList,
 };
+use crate::roster::{Action, Entry, GroupId, Roster, SignedEntry};
 use crate::wire::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Steps on three connections, one for each of three users with an account.
 ///
-/// Every request gets one answer at the most, an envelope arrives at its recipient alone, as it was sent and under the
-/// name of who sent it, and when all is done nothing is left.
+/// Every request gets one answer at the most, an envelope arrives at its recipient alone, or at who was a member of its group,
+/// as it was sent and under the name of who sent it; every group is what its log says, and when all is done nothing is left.
 pub fn relay_ops(data: &[u8]) {
     let mut program = Program::new(data);
     let mut world = World::new();
@@ -36,6 +39,9 @@ struct Person {
     /// The first list, one with another device proposed, the same countersigned, and one without it again.
     lists: [SignedDeviceList; 4],
     claim: [u8; 64],
+    key: SigningKey,
+    /// The first entry of a group, open or not.
+    group: SignedEntry,
 }
 
 impl Person {
@@ -50,9 +56,23 @@ impl Person {
         let (relay, channel_binding) = (relay_identity(), binding(number));
         let claim =
             LoginClaim { relay: &relay, user: &user, identity: &identity, channel_binding: &channel_binding }.sign(own);
+        let key = keys(number).identity;
+        let entry = Entry {
+            identity,
+            group: GroupId::NONE,
+            previous: [0; 32],
+            sequence: 0,
+            time: NOW,
+            epoch: 0,
+            actor: user.clone(),
+            action: Action::Create { name: "group".into(), open: number == 2, nonce: [number; 16] },
+        };
+        let group = SignedEntry::sign(entry, &key).unwrap();
         Self {
             user,
             identity,
+            key,
+            group,
             bundle: device.local.bundle.bytes().into(),
             prekeys: device.prekeys.iter().map(|prekey| prekey.bytes().into()).collect(),
             lists: [first, proposed, second, third],
@@ -79,6 +99,8 @@ struct World {
     asked: u32,
     /// Envelopes that somebody sent: to whom, from whom, under which id, and the bytes.
     sent: BTreeSet<(Identity, Identity, EnvelopeId, Vec<u8>)>,
+    /// Those for groups: of whose entry the group is, from whom, under which id, and the bytes.
+    sent_to_groups: BTreeSet<(usize, Identity, EnvelopeId, Vec<u8>)>,
     paused: BTreeSet<ConnId>,
 }
 
@@ -104,6 +126,7 @@ impl World {
             open: BTreeMap::new(),
             asked: 0,
             sent: BTreeSet::new(),
+            sent_to_groups: BTreeSet::new(),
             paused: BTreeSet::new(),
         }
     }
@@ -151,8 +174,15 @@ impl World {
 
     fn ask(&mut self, at: usize, request: &[u8]) {
         if let Ok(Received::Request(_, Request::Send(send))) = Received::decode(request) {
-            for SendItem { id, recipient: Recipient::Device(to), envelope, .. } in send.items {
-                self.sent.insert((to, people()[at].identity, id, envelope.to_vec()));
+            for SendItem { id, recipient, envelope, .. } in send.items {
+                let (from, envelope) = (people()[at].identity, envelope.to_vec());
+                match recipient {
+                    Recipient::Device(to) => _ = self.sent.insert((to, from, id, envelope)),
+                    Recipient::Group(group) => {
+                        let group = people().iter().position(|person| person.group.created_group() == group);
+                        _ = group.map(|group| self.sent_to_groups.insert((group, from, id, envelope)));
+                    }
+                }
             }
         }
         let (relay, now) = (&mut self.relay, self.now);
@@ -164,14 +194,14 @@ impl World {
     }
 
     /// A question that makes sense, of everything that there is to ask.
-    fn request(&self, at: usize, program: &mut Program<'_>) -> Request {
+    fn request(&mut self, at: usize, program: &mut Program<'_>) -> Request {
         let (own, all) = (&people()[at], people());
         let other = &all[program.below(3)];
         let password = || Password::new(["password", "other"][self.asked as usize % 2].into()).unwrap();
         let id = program.byte();
         let (blob, envelope_id) = (BlobId([id & 3; 16]), EnvelopeId([id & 15; 16]));
         let list = || Bytes::from(own.lists[usize::from(id) % 4].bytes());
-        match program.byte() % 23 {
+        match program.byte() % 26 {
             0 => Request::Ping(Ping),
             1 => Request::Register(Register {
                 user: own.user.clone(),
@@ -209,7 +239,10 @@ impl World {
             17 | 18 => {
                 let item = |number: u8| SendItem {
                     id: EnvelopeId([envelope_id.0[0].wrapping_add(number); 16]),
-                    recipient: Recipient::Device(other.identity),
+                    recipient: match id & 128 {
+                        0 => Recipient::Device(other.identity),
+                        _ => Recipient::Group(other.group.created_group()),
+                    },
                     transient: id & 64 != 0,
                     envelope: vec![number; 300].into(),
                 };
@@ -227,6 +260,9 @@ impl World {
                     Request::PutChunk(PutChunk { id: blob, index, chunk: program.filling().into() })
                 }
             }
+            23 => Request::GroupEntry(GroupEntry { entry: self.entry(at, &other.group, id).bytes().into() }),
+            24 => Request::GroupLog(FetchLog { group: other.group.created_group(), from: u32::from(id & 3) }),
+            25 => Request::Groups(FetchGroups { from: GroupId::NONE }),
             _ => {
                 if id & 4 != 0 {
                     Request::MissingChunks(MissingChunks { id: blob, from: 0 })
@@ -235,6 +271,71 @@ impl World {
                 }
             }
         }
+    }
+
+    /// An entry for the group that this one creates; it may follow there, if nothing comes before it.
+    fn entry(&mut self, at: usize, first: &SignedEntry, choice: u8) -> SignedEntry {
+        let person = &people()[at];
+        let other = || people()[usize::from(choice >> 4) % 3].user.clone();
+        let Some((roster, epoch)) = self.roster(first.created_group(), &person.user) else { return first.clone() };
+        let action = match choice & 7 {
+            0 => return first.clone(),
+            1 | 2 => Action::Add { users: vec![other()] },
+            3 => Action::Add { users: people().iter().map(|person| person.user.clone()).collect() },
+            4 => Action::Remove { users: vec![other()] },
+            5 => Action::Admin { user: other(), admin: choice & 64 == 0 },
+            6 => Action::Rename { name: format!("name {choice}") },
+            _ => Action::Epoch,
+        };
+        let entry = Entry {
+            identity: person.identity,
+            group: roster.id(),
+            previous: roster.hash(),
+            sequence: roster.sequence() + 1 + u32::from(choice & 128 != 0),
+            time: NOW,
+            epoch: epoch + u64::from(choice & 8 != 0),
+            actor: person.user.clone(),
+            action,
+        };
+        SignedEntry::sign(entry, &person.key).unwrap()
+    }
+
+    /// What the store has of a group, and the epoch of a user's list.
+    fn roster(&mut self, group: GroupId, user: &UserName) -> Option<(Roster, u64)> {
+        let job = StoreJob::Group { group, place: 0, user: user.clone() };
+        let StoreResult::Group(state) = self.store.run(&[job]).remove(0) else { panic!("another answer") };
+        Some((decode(&state.roster?).unwrap(), state.epoch.unwrap_or_default()))
+    }
+
+    /// Every group is what its log comes to, and its members are those who have it in their lists.
+    fn check_groups(&mut self) {
+        for person in people() {
+            let group = person.group.created_group();
+            let Some((roster, _)) = self.roster(group, &person.user) else { continue };
+            let log = StoreJob::Log { group, user: person.user.clone(), from: 0, count: usize::MAX };
+            let StoreResult::Log(Some(log)) = self.store.run(&[log]).remove(0) else { panic!("no log") };
+            let mut again = Roster::create(&person.group).unwrap();
+            for entry in log.entries.iter().skip(1) {
+                again.apply(&SignedEntry::decode(entry).unwrap()).unwrap();
+            }
+            assert_eq!(again, roster);
+            for user in people().iter().map(|person| person.user.clone()) {
+                let is_member = roster.is_member(&user);
+                let page = StoreJob::Groups { user, after: GroupId::NONE, count: 9, lobby: true };
+                let StoreResult::Groups(page) = self.store.run(&[page]).remove(0) else { panic!("no groups") };
+                assert_eq!(page.groups.iter().any(|head| head.group == group), is_member);
+                assert_eq!(page.lobby.is_some_and(|head| head.group == group), roster.is_open());
+            }
+        }
+    }
+
+    /// Whether somebody sent this to a group, and its recipient was ever a member.
+    fn came_by_a_group(&mut self, to: &UserName, deliver: &Deliver) -> bool {
+        (0..3).any(|group| {
+            let sent = (group, deliver.sender, deliver.id, deliver.envelope.to_vec());
+            let roster = self.roster(people()[group].group.created_group(), to);
+            self.sent_to_groups.contains(&sent) && roster.is_some_and(|(roster, _)| roster.was_member(to))
+        })
     }
 
     fn drain(&mut self) {
@@ -295,6 +396,7 @@ impl World {
                 );
                 let (to, from, id) = (people()[at].identity, deliver.sender, deliver.id);
                 let known = self.sent.contains(&(to, from, id, deliver.envelope.to_vec()));
+                let known = known || self.came_by_a_group(&people()[at].user, &deliver);
                 assert!(known || !AUTHENTIC, "nobody sent that here");
             }
             Received::Push(_) => {}
@@ -314,5 +416,8 @@ impl World {
         self.drain();
         assert_eq!(self.relay.connections(), 0);
         assert!(self.relay.has_room() && self.jobs.is_empty());
+        if AUTHENTIC {
+            self.check_groups();
+        }
     }
 }

@@ -20,7 +20,7 @@ mod safety_number;
 #[cfg(test)]
 pub(crate) mod samples;
 mod seen;
-mod signed;
+pub(crate) mod signed;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

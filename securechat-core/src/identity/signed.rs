@@ -17,10 +17,10 @@ use serde::{Deserializer, Serializer};
 use std::marker::PhantomData;
 
 /// The bytes around the body.
-pub(super) const OVERHEAD: usize = 2 + 64;
+pub(crate) const OVERHEAD: usize = 2 + 64;
 
 /// Signs `body` under `label`.
-pub(super) fn sign(label: Label, body: &[u8], key: &SigningKey) -> Result<Vec<u8>, ApiMisuse> {
+pub(crate) fn sign(label: Label, body: &[u8], key: &SigningKey) -> Result<Vec<u8>, ApiMisuse> {
     let mut bytes = Vec::with_capacity(body.len() + OVERHEAD);
     bytes.put_prefixed(body).map_err(|_| ApiMisuse::TooLarge)?;
     bytes.put(&key.sign(label, &[body]));
@@ -28,7 +28,7 @@ pub(super) fn sign(label: Label, body: &[u8], key: &SigningKey) -> Result<Vec<u8
 }
 
 /// Gives the body once its signature was found good under the identity at `identity_at` in it.
-pub(super) fn open(label: Label, bytes: &[u8], identity_at: usize, max: usize) -> Result<&[u8], Error> {
+pub(crate) fn open(label: Label, bytes: &[u8], identity_at: usize, max: usize) -> Result<&[u8], Error> {
     if bytes.len() > max {
         return Err(InvalidMessage::OutOfBounds.into());
     }
@@ -43,26 +43,26 @@ pub(super) fn open(label: Label, bytes: &[u8], identity_at: usize, max: usize) -
 }
 
 /// The body of an object that [`sign`] made or [`open`] took.
-pub(super) fn body(bytes: &[u8]) -> &[u8] {
+pub(crate) fn body(bytes: &[u8]) -> &[u8] {
     Reader::new(bytes).prefixed().unwrap_or_default()
 }
 
 /// SHA-256 over `body || signature`.
-pub(super) fn hash(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn hash(bytes: &[u8]) -> [u8; 32] {
     sha256(&[bytes.get(2..).unwrap_or_default()])
 }
 
 /// An object that is kept as the bytes it came in: its serde form is those bytes, and reading checks them again.
-pub(super) trait Kept: Sized {
+pub(crate) trait Kept: Sized {
     fn kept(&self) -> &[u8];
     fn take(bytes: &[u8]) -> Result<Self, Error>;
 }
 
-pub(super) fn serialize<T: Kept, S: Serializer>(object: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<T: Kept, S: Serializer>(object: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(object.kept())
 }
 
-pub(super) fn deserialize<'de, T: Kept, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn deserialize<'de, T: Kept, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct Bytes<T>(PhantomData<T>);
     impl<T: Kept> Visitor<'_> for Bytes<T> {
         type Value = T;
@@ -104,4 +104,4 @@ macro_rules! serde_as_kept {
         }
     };
 }
-pub(super) use serde_as_kept;
+pub(crate) use serde_as_kept;

@@ -1,9 +1,10 @@
 //! Passwords and one-time codes of those who are logged in.
 
+use super::answer::StoreResult;
 use super::connection::Who;
 use super::job::{Job, JobResult, PasswordHash};
 use super::login::{Check, Then};
-use super::store::{StoreJob, StoreResult};
+use super::store::StoreJob;
 use super::{Outcome, Relay, Step, Ticket, UNAVAILABLE};
 use crate::crypto::one_time;
 use crate::crypto::secret::Secret;

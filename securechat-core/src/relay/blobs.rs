@@ -1,9 +1,10 @@
 //! Blobs: the sealed chunks of files, kept for whoever names their id (L8).
 
 use super::accounts::require_listed;
+use super::answer::{ChunkState, StoreRefusal, StoreResult};
 use super::connection::{ConnId, Who};
 use super::job::JobResult;
-use super::store::{ChunkState, StoreJob, StoreRefusal, StoreResult};
+use super::store::StoreJob;
 use super::{Outcome, Relay, Step, Ticket, Timer, UNAVAILABLE};
 use crate::crypto::aead::Cipher;
 use crate::limits::{CHUNK_HEADER, CHUNK_SIZE, CHUNK_WAIT};

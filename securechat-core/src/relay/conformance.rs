@@ -1,17 +1,29 @@
 //! What a [`Store`] has to do, as checks that any implementation can be run through.
 
+use super::answer::{ChunkState, StoreOutcome, StoreRefusal, StoreResult};
 use super::job::PasswordHash;
-use super::store::{
-    ChunkState, NewAccount, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList,
-    StoredPrekey,
-};
+use super::store::{NewAccount, Store, StoreJob, StoredItem, StoredList, StoredPrekey};
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
-use crate::wire::{BlobId, Bytes, ChunkRange, EnvelopeId, EnvelopeRef};
+use crate::wire::{BlobId, Bytes, ChunkRange, EnvelopeId, EnvelopeRef, Recipient};
 
 /// Runs every check on a store of its own, which `make` gives empty. The error says what was asked and answered.
 pub fn check(make: &mut dyn FnMut() -> Box<dyn Store>) -> Result<(), String> {
-    for check in [accounts, codes, bundles, prekeys, lists, new_epoch_0, mailbox, mailbox_bounds, blobs, expiry] {
+    let checks = [
+        accounts,
+        codes,
+        bundles,
+        prekeys,
+        lists,
+        new_epoch_0,
+        mailbox,
+        mailbox_bounds,
+        blobs,
+        expiry,
+        groups::logs,
+        groups::mailboxes,
+    ];
+    for check in checks {
         check(&mut *make())?;
     }
     Ok(())
@@ -34,6 +46,8 @@ macro_rules! answer {
         }
     };
 }
+
+mod groups;
 
 const NOW: u64 = 1_000_000;
 
@@ -471,7 +485,7 @@ fn put_list(name: &str, previous: Option<u8>, epoch: u8, devices: &[u8]) -> Resu
 fn send(sender: u8, name: &str, items: &[(u8, u8, Option<usize>)]) -> Result<StoreJob, String> {
     let item = |(id, recipient, length): &(u8, u8, Option<usize>)| StoredItem {
         id: EnvelopeId([*id; 16]),
-        recipient: identity(*recipient),
+        recipient: Recipient::Device(identity(*recipient)),
         envelope: length.map(|length| vec![*id; length].into()),
     };
     Ok(StoreJob::Send {

@@ -1,10 +1,11 @@
 //! The directory: bundles, prekeys and device lists (I4 to I8; L7).
 
 use super::accounts::require_listed;
+use super::answer::{Chain, StoreRefusal, StoreResult, TakenKeys};
 use super::connection::{ConnId, Who};
 use super::job::JobResult;
 use super::login::rate_limited;
-use super::store::{Chain, StoreJob, StoreRefusal, StoreResult, StoredList, StoredPrekey, TakenKeys};
+use super::store::{StoreJob, StoredList, StoredPrekey};
 use super::{Outcome, Relay, RelayEvent, Step, Ticket, UNAVAILABLE};
 use crate::identity::{PrekeyKind, SignedBundle, SignedDeviceList, SignedPrekey, UserName};
 use crate::limits::{ONE_TIME_LIFE, PREKEYS_LOW, UNLISTED_DEVICES};

@@ -2,6 +2,7 @@
 
 use super::connection::ConnId;
 use crate::identity::{Identity, UserName};
+use crate::roster::GroupId;
 use crate::wire::{CloseCode, RefusalCode};
 
 /// Something worth a line in the log.
@@ -66,6 +67,32 @@ pub enum RelayEvent {
         bytes: usize,
         /// Whether it is not stored.
         transient: bool,
+    },
+    /// An envelope for a group was taken.
+    RoutedToGroup {
+        /// From which device.
+        from: Identity,
+        /// To which group.
+        group: GroupId,
+        /// How many devices it is stored for, or was handed to.
+        devices: usize,
+        /// How long it is.
+        bytes: usize,
+        /// Whether it is not stored.
+        transient: bool,
+    },
+    /// A group has another entry.
+    GroupChanged {
+        /// Which.
+        group: GroupId,
+        /// The number of the entry.
+        sequence: u32,
+        /// The number of what it does.
+        action: u8,
+        /// Who did that.
+        user: UserName,
+        /// With which device.
+        identity: Identity,
     },
     /// A user has another device list.
     ListPublished {

@@ -1,6 +1,7 @@
 //! What the relay cannot do itself and hands to its host: password hashing and the store.
 
-use super::store::{StoreJob, StoreResult};
+use super::answer::StoreResult;
+use super::store::StoreJob;
 use crate::wire::Password;
 use core::fmt;
 use serde::{Deserialize, Serialize};

@@ -72,6 +72,12 @@ impl Bucket {
         Ok(())
     }
 
+    /// Puts tokens back that were taken.
+    fn put_back(&mut self, rate: Rate, tokens: u32) {
+        let every = u64::try_from(rate.every.as_micros()).unwrap_or(u64::MAX);
+        self.full_at = self.full_at.saturating_sub(every.saturating_mul(tokens.into()));
+    }
+
     fn is_full(&self, now: u64) -> bool {
         self.full_at <= now.saturating_mul(1_000)
     }
@@ -103,6 +109,15 @@ impl<K: Ord + Clone> Buckets<K> {
             return self.shared.take(self.rate, cost, now);
         }
         self.buckets.entry(key.clone()).or_default().take(self.rate, cost, now)
+    }
+
+    /// Of `cost` tokens of `key` that were taken, puts those back that were too many. A bucket that is full by now, or shared,
+    /// gets none.
+    pub(super) fn put_back(&mut self, key: &K, cost: u32, used: u32) {
+        let taken = cost.min(self.rate.burst);
+        if let Some(bucket) = self.buckets.get_mut(key) {
+            bucket.put_back(self.rate, taken.saturating_sub(used));
+        }
     }
 
     fn clean(&mut self, now: u64) {
@@ -224,6 +239,28 @@ mod tests {
         assert_eq!(bucket.take(rate, 2, NOW + 2_000), Err(4));
         assert_eq!(bucket.take(rate, 9, NOW + 8_000), Ok(()), "a cost above the burst takes all of it");
         assert_eq!(bucket.take(rate, 1, NOW + 8_000), Err(2));
+    }
+
+    #[test]
+    fn what_was_taken_too_much_comes_back() {
+        let mut buckets = Buckets::new(Rate::new(10, 1_000_000));
+        assert_eq!(buckets.take(&1, 6, NOW), Ok(()));
+        assert_eq!(buckets.take(&1, 5, NOW), Err(1));
+        buckets.put_back(&1, 6, 5);
+        assert_eq!(buckets.take(&1, 5, NOW), Ok(()));
+        assert_eq!(buckets.take(&1, 1, NOW), Err(1));
+        // Of a cost above the burst only that was taken.
+        assert_eq!(buckets.take(&2, 99, NOW), Ok(()));
+        buckets.put_back(&2, 99, 12);
+        assert_eq!(buckets.take(&2, 1, NOW), Err(1));
+        buckets.put_back(&2, 99, 9);
+        assert_eq!((buckets.take(&2, 1, NOW), buckets.take(&2, 1, NOW)), (Ok(()), Err(1)));
+        // There is never more than the burst, whatever is put back.
+        buckets.put_back(&2, 10, 0);
+        buckets.put_back(&2, 10, 0);
+        assert_eq!((buckets.take(&2, 10, NOW), buckets.take(&2, 1, NOW)), (Ok(()), Err(1)));
+        buckets.put_back(&3, 10, 0);
+        assert_eq!(buckets.buckets.len(), 2);
     }
 
     #[test]

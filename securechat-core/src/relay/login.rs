@@ -1,10 +1,11 @@
 //! Registration and logins (section 10; L4, L7).
 
+use super::answer::{Account, DeviceState, StoreRefusal, StoreResult};
 use super::connection::{Admitted, Item, Phase, Who};
 use super::job::{Job, JobResult, PasswordHash};
 use super::limiter::Address;
 use super::mailbox::Mail;
-use super::store::{Account, DeviceState, NewAccount, StoreJob, StoreRefusal, StoreResult, StoredList};
+use super::store::{NewAccount, StoreJob, StoredList};
 use super::{Outcome, Relay, RelayEvent, Step, Ticket, UNAVAILABLE};
 use crate::crypto::one_time;
 use crate::identity::{Identity, PrekeyKind, SignedBundle, SignedDeviceList, UserName};

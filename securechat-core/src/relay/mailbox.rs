@@ -1,21 +1,31 @@
 //! Envelopes: taken from a sender, kept until acknowledged, delivered in order (L1, L2).
 
 use super::accounts::require_listed;
-use super::connection::{ConnId, Who};
+use super::answer::{SentItem, StoreOutcome, StoreResult, Waiting};
+use super::connection::{ConnId, Item, Who};
 use super::job::{Job, JobResult};
 use super::login::rate_limited;
-use super::store::{SentItem, StoreJob, StoreOutcome, StoreResult, StoredItem, Waiting};
+use super::store::{StoreJob, StoredItem};
 use super::{Outcome, Relay, RelayEvent, Step, Ticket, Timer, UNAVAILABLE};
-use crate::limits::{DELIVERIES_IN_FLIGHT, DELIVERY_BYTES_IN_FLIGHT, ENVELOPE_MAX, ENVELOPES_PER_TOKEN};
+use crate::crypto::secret::SecretVec;
+use crate::identity::Identity;
+use crate::limits::{
+    DELIVERIES_IN_FLIGHT, DELIVERY_BYTES_IN_FLIGHT, DEVICES_PER_USER, ENVELOPE_MAX, ENVELOPES_PER_TOKEN,
+    GROUP_ENVELOPES_PER_SEND, GROUP_MEMBERS,
+};
+use crate::roster::GroupId;
 use crate::wire::{
     Acknowledge, Bytes, Deliver, Done, EnvelopeRef, Push, Recipient, RefusalCode, Reply, Send, SendOutcome, SendResult,
     Sent,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Bytes of envelopes that are loaded at once; also what may wait in an outbox before nothing more is added to it
 /// that can wait elsewhere.
 const LOAD_BYTES: usize = 256 * 1024;
+/// The devices of the largest group.
+const GROUP_DEVICES: usize = GROUP_MEMBERS * DEVICES_PER_USER;
 /// How long a failed load waits before the next, in milliseconds.
 const RELOAD_AFTER: u64 = 5_000;
 
@@ -45,11 +55,21 @@ impl Mail {
 /// What a request about envelopes waits for.
 pub(super) enum Expect {
     /// What became of each envelope.
-    Sent(Who, Vec<StoredSend>, u64),
+    Sent(Sending),
     /// That they wait no longer.
     Acknowledged(Vec<EnvelopeRef>),
     /// Envelopes that wait for the device of this connection.
     Waiting(ConnId),
+}
+
+/// Envelopes while they are being stored.
+pub(super) struct Sending {
+    who: Who,
+    sends: Vec<StoredSend>,
+    /// The tokens that they were paid for with.
+    cost: u32,
+    /// When they came.
+    at: u64,
 }
 
 /// An envelope while it is being stored.
@@ -61,17 +81,21 @@ pub(super) struct StoredSend {
 impl Relay {
     pub(super) fn send(&mut self, ticket: Ticket, who: Who, request: Send, now: u64) -> Outcome {
         require_listed(&who)?;
-        // The request itself is paid for; a long one costs as much as several.
-        let more = u32::try_from(request.items.len().saturating_sub(1) / ENVELOPES_PER_TOKEN).unwrap_or(u32::MAX);
+        let groups = request.items.iter().filter(|item| matches!(item.recipient, Recipient::Group(_))).count();
+        if groups > GROUP_ENVELOPES_PER_SEND {
+            return Err(RefusalCode::Malformed.into());
+        }
+        // The request itself is paid for; a long one costs as much as several. How many devices are in a group the store
+        // knows: as many as there can be are paid for, and what was too much is given back.
+        let more = tokens(request.items.len().saturating_sub(1)) + tokens(groups * GROUP_DEVICES);
         self.limiter.requests.take(&who.user, more, now).map_err(rate_limited)?;
         let mut sends = Vec::with_capacity(request.items.len());
         for item in request.items {
-            let Recipient::Device(recipient) = item.recipient;
             if item.envelope.is_empty() || item.envelope.len() > ENVELOPE_MAX {
                 return Err(RefusalCode::Malformed.into());
             }
             let stored = (!item.transient).then(|| item.envelope.clone());
-            let stored = StoredItem { id: item.id, recipient, envelope: stored };
+            let stored = StoredItem { id: item.id, recipient: item.recipient, envelope: stored };
             sends.push(StoredSend { item: stored, envelope: item.envelope });
         }
         let job = StoreJob::Send {
@@ -82,7 +106,7 @@ impl Relay {
             room_bytes: self.config.limits.mailbox_bytes,
             now,
         };
-        self.store(ticket, job, Step::Mailbox(Expect::Sent(who, sends, now)))
+        self.store(ticket, job, Step::Mailbox(Expect::Sent(Sending { who, sends, cost: more, at: now })))
     }
 
     pub(super) fn acknowledge(&mut self, ticket: Ticket, who: &Who, request: Acknowledge) -> Outcome {
@@ -100,9 +124,14 @@ impl Relay {
         now: u64,
     ) -> Outcome {
         match (expect, result, ticket) {
-            (Expect::Sent(who, sends, at), JobResult::Store(StoreResult::Sent(sent)), Some(ticket)) => {
+            (Expect::Sent(sending), JobResult::Store(StoreResult::Sent(sent)), Some(ticket)) => {
+                self.pay(&sending, &sent);
+                let Sending { who, sends, at, .. } = sending;
                 for (send, sent) in sends.iter().zip(&sent) {
-                    self.route(&who, send, sent, at, now);
+                    match send.item.recipient {
+                        Recipient::Device(recipient) => self.route(&who, send, (recipient, sent.outcome), at, now),
+                        Recipient::Group(group) => self.route_to_group(&who, send, (group, sent), at, now),
+                    }
                 }
                 let results = sent.iter().map(result_of).collect();
                 self.reply(ticket, &Reply::Send(Sent { results }), now);
@@ -170,21 +199,53 @@ impl Relay {
                 transient: false,
                 envelope: envelope.envelope,
             };
-            self.deliver(conn, envelope.number, deliver, now);
+            self.deliver(conn, envelope.number, &Letter::of(deliver), now);
         }
         self.load_mail(conn);
     }
 
-    /// Hands on an envelope that was just taken, if its recipient is connected and can have it now.
-    fn route(&mut self, who: &Who, send: &StoredSend, sent: &SentItem, at: u64, now: u64) {
-        let recipient = send.item.recipient;
-        let transient = send.item.envelope.is_none();
-        let number = match sent.outcome {
-            StoreOutcome::Stored(number) => Some(number),
-            StoreOutcome::Passed if transient => None,
-            _ => return,
-        };
-        self.note(RelayEvent::Routed { from: who.identity, to: recipient, bytes: send.envelope.len(), transient });
+    /// An envelope for a device was just taken.
+    fn route(
+        &mut self,
+        who: &Who,
+        send: &StoredSend,
+        (recipient, outcome): (Identity, StoreOutcome),
+        at: u64,
+        now: u64,
+    ) {
+        if let Some(number) = send.number(outcome) {
+            let (bytes, transient) = (send.envelope.len(), number.is_none());
+            self.note(RelayEvent::Routed { from: who.identity, to: recipient, bytes, transient });
+            self.hand_on(&Letter::new(who, send, at), recipient, number, now);
+        }
+    }
+
+    /// Gives back what was paid for devices that groups do not have.
+    fn pay(&mut self, sending: &Sending, sent: &[SentItem]) {
+        let devices = sent.iter().map(|sent| tokens(sent.devices.len())).sum::<u32>();
+        let used = tokens(sending.sends.len().saturating_sub(1)) + devices;
+        self.limiter.requests.put_back(&sending.who.user, sending.cost, used);
+    }
+
+    /// An envelope for a group was just taken.
+    fn route_to_group(&mut self, who: &Who, send: &StoredSend, (group, sent): (GroupId, &SentItem), at: u64, now: u64) {
+        if sent.outcome == StoreOutcome::Unknown {
+            return;
+        }
+        let letter = Letter::new(who, send, at);
+        let mut devices = 0;
+        for (recipient, outcome) in &sent.devices {
+            if let Some(number) = send.number(*outcome) {
+                devices += 1;
+                self.hand_on(&letter, *recipient, number, now);
+            }
+        }
+        let (bytes, transient) = (send.envelope.len(), send.item.envelope.is_none());
+        self.note(RelayEvent::RoutedToGroup { from: who.identity, group, devices, bytes, transient });
+    }
+
+    /// Hands an envelope to a device that is connected and can have it now. One without a number is transient.
+    fn hand_on(&mut self, letter: &Letter, recipient: Identity, number: Option<u64>, now: u64) {
         let Some(conn) = self.presence.connection_of(&recipient) else { return };
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let full = connection.out.bytes >= LOAD_BYTES || connection.out.paused.is_some();
@@ -197,27 +258,24 @@ impl Relay {
         } else if full {
             return;
         }
-        let deliver = Deliver {
-            id: send.item.id,
-            sender: who.identity,
-            user: who.user.clone(),
-            sent_at: at,
-            transient,
-            envelope: send.envelope.clone(),
-        };
         match number {
-            Some(number) => self.deliver(conn, number, deliver, now),
-            None => self.push(conn, &Push::Deliver(deliver), now),
+            Some(number) => self.deliver(conn, number, letter, now),
+            None => self.put_letter(conn, letter, now),
         }
     }
 
-    fn deliver(&mut self, conn: ConnId, number: u64, deliver: Deliver, now: u64) {
+    fn deliver(&mut self, conn: ConnId, number: u64, letter: &Letter, now: u64) {
         let Some(mail) = self.mail(conn).filter(|mail| number > mail.cursor) else { return };
-        let length = deliver.envelope.len();
         mail.cursor = number;
-        mail.bytes += length;
-        mail.in_flight.insert(EnvelopeRef { sender: deliver.sender, id: deliver.id }, length);
-        self.push(conn, &Push::Deliver(deliver), now);
+        mail.bytes += letter.length;
+        mail.in_flight.insert(letter.name, letter.length);
+        self.put_letter(conn, letter, now);
+    }
+
+    fn put_letter(&mut self, conn: ConnId, letter: &Letter, now: u64) {
+        if let Some(push) = &letter.push {
+            self.put_out(conn, Item::Push(push.clone()), now);
+        }
     }
 
     fn acknowledged(&mut self, conn: ConnId, envelopes: &[EnvelopeRef]) {
@@ -235,6 +293,49 @@ impl Relay {
     fn mail(&mut self, conn: ConnId) -> Option<&mut Mail> {
         Some(&mut self.connections.get_mut(&conn)?.admitted_mut()?.mail)
     }
+}
+
+impl StoredSend {
+    /// Whether it goes to a device now, and under which number: none when it is transient.
+    fn number(&self, outcome: StoreOutcome) -> Option<Option<u64>> {
+        match outcome {
+            StoreOutcome::Stored(number) => Some(Some(number)),
+            StoreOutcome::Passed if self.item.envelope.is_none() => Some(None),
+            _ => None,
+        }
+    }
+}
+
+/// An envelope as it is pushed: to however many devices, its bytes are the same.
+struct Letter {
+    name: EnvelopeRef,
+    length: usize,
+    push: Option<Arc<SecretVec>>,
+}
+
+impl Letter {
+    fn new(who: &Who, send: &StoredSend, at: u64) -> Self {
+        Self::of(Deliver {
+            id: send.item.id,
+            sender: who.identity,
+            user: who.user.clone(),
+            sent_at: at,
+            transient: send.item.envelope.is_none(),
+            envelope: send.envelope.clone(),
+        })
+    }
+
+    fn of(deliver: Deliver) -> Self {
+        let name = EnvelopeRef { sender: deliver.sender, id: deliver.id };
+        let length = deliver.envelope.len();
+        // Every push is made to fit.
+        Self { name, length, push: Push::Deliver(deliver).encode().ok().map(Arc::new) }
+    }
+}
+
+/// What so many envelopes cost.
+fn tokens(envelopes: usize) -> u32 {
+    u32::try_from(envelopes / ENVELOPES_PER_TOKEN).unwrap_or(u32::MAX)
 }
 
 fn result_of(sent: &SentItem) -> SendResult {

@@ -1,6 +1,7 @@
 //! Envelopes that wait for devices, in memory.
 
-use super::store::{StoreOutcome, StoredItem, Waiting, WaitingEnvelope};
+use super::answer::{StoreOutcome, Waiting, WaitingEnvelope};
+use super::store::StoredItem;
 use crate::identity::{Identity, UserName};
 use crate::wire::EnvelopeRef;
 use std::collections::{HashMap, VecDeque};
@@ -12,7 +13,7 @@ const SEEN: usize = 1_024;
 ///
 /// A host that keeps everything else elsewhere may keep this part here, and answer
 /// [`StoreJob::Send`](super::StoreJob::Send), `Waiting` and `Acknowledge` from it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Mailboxes {
     pub(super) of: HashMap<Identity, Mailbox>,
     pub(super) last_number: u64,
@@ -20,7 +21,7 @@ pub struct Mailboxes {
     pub(super) noted: Option<Vec<(Identity, EnvelopeRef)>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Mailbox {
     /// By their numbers, which rise.
     pub(super) envelopes: VecDeque<WaitingEnvelope>,
@@ -30,17 +31,19 @@ pub(super) struct Mailbox {
 }
 
 impl Mailboxes {
-    /// Stores an envelope for a device that is known and listed, unless it was before or there is no room. `room` is how
-    /// many envelopes, and how many bytes of them, may wait for one device.
+    /// Stores an envelope for a device that is known and listed, and that the item names or is for as one of a group, unless
+    /// it was stored before or there is no room. `room` is how many envelopes, and how many bytes of them, may wait for one
+    /// device.
     pub fn send(
         &mut self,
         (sender, user): (&Identity, &UserName),
+        recipient: Identity,
         item: &StoredItem,
         (room, room_bytes): (usize, u64),
         now: u64,
     ) -> StoreOutcome {
         let Some(envelope) = &item.envelope else { return StoreOutcome::Passed };
-        let mailbox = self.of.entry(item.recipient).or_default();
+        let mailbox = self.of.entry(recipient).or_default();
         let name = EnvelopeRef { sender: *sender, id: item.id };
         if mailbox.seen.contains_key(&name) {
             return StoreOutcome::Passed;
@@ -62,7 +65,7 @@ impl Mailboxes {
         mailbox.bytes = bytes;
         mailbox.envelopes.push_back(waiting);
         let forgotten = mailbox.remember(name, number, now);
-        note(&mut self.noted, item.recipient, forgotten.into_iter().chain([name]));
+        note(&mut self.noted, recipient, forgotten.into_iter().chain([name]));
         StoreOutcome::Stored(number)
     }
 
@@ -157,7 +160,7 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::EnvelopeId;
+    use crate::wire::{EnvelopeId, Recipient};
 
     const SENDER: Identity = Identity::from_bytes([1; 32]);
     const RECIPIENT: Identity = Identity::from_bytes([2; 32]);
@@ -165,8 +168,9 @@ mod tests {
     fn send(mailboxes: &mut Mailboxes, id: u32) -> StoreOutcome {
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&id.to_be_bytes());
-        let item = StoredItem { id: EnvelopeId(bytes), recipient: RECIPIENT, envelope: Some(b"text"[..].into()) };
-        mailboxes.send((&SENDER, &UserName::new("alice").unwrap()), &item, (1 << 20, 1 << 30), 5)
+        let recipient = Recipient::Device(RECIPIENT);
+        let item = StoredItem { id: EnvelopeId(bytes), recipient, envelope: Some(b"text"[..].into()) };
+        mailboxes.send((&SENDER, &UserName::new("alice").unwrap()), RECIPIENT, &item, (1 << 20, 1 << 30), 5)
     }
 
     fn name(id: u32) -> EnvelopeRef {

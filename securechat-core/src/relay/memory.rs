@@ -1,24 +1,33 @@
 //! A store in memory: for tests, for trying things out, and as the plainest reading of what a store does.
 
+mod groups;
+
+pub(super) use groups::Group;
+
+use super::answer::{
+    Account, BlobState, Chain, ChunkState, DeviceState, MissingPage, SentItem, StoreOutcome, StoreRefusal, StoreResult,
+    TakenDevice, TakenKeys,
+};
 use super::job::PasswordHash;
 use super::mailboxes::Mailboxes;
-use super::store::{
-    Account, BlobState, Chain, ChunkState, DeviceState, MissingPage, NewAccount, SentItem, Store, StoreJob,
-    StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice, TakenKeys,
-};
+use super::store::{NewAccount, Store, StoreJob, StoredItem, StoredList, StoredPrekey};
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
-use crate::wire::{BlobId, Bytes, ChunkRange, PrekeyStock};
+use crate::roster::GroupId;
+use crate::wire::{BlobId, Bytes, ChunkRange, PrekeyStock, Recipient};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A [`Store`] over ordered maps. What it keeps ends with the process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     pub(super) users: BTreeMap<UserName, User>,
     pub(super) devices: BTreeMap<Identity, Device>,
     pub(super) mailboxes: Mailboxes,
     pub(super) blobs: BTreeMap<BlobId, Blob>,
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    /// The open group that was made first, with its number.
+    pub(super) lobby: Option<(u64, GroupId)>,
 }
 
 // What is skipped has records of its own in a store of records.
@@ -32,9 +41,29 @@ pub(super) struct User {
     pub(super) lists: Vec<StoredList>,
     #[serde(skip)]
     pub(super) proposal: Option<Bytes>,
+    /// The devices that the current list names, as `devices` says too.
+    #[serde(skip)]
+    pub(super) listed: BTreeSet<Identity>,
+    /// The groups of which they are a member now, as `groups` says too.
+    #[serde(skip)]
+    pub(super) groups: BTreeSet<GroupId>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+impl Clone for User {
+    fn clone(&self) -> Self {
+        let code = self.code.as_ref().map(|(secret, step)| (secret.duplicate(), *step));
+        Self {
+            password: self.password.clone(),
+            lists: self.lists.clone(),
+            proposal: self.proposal.clone(),
+            listed: self.listed.clone(),
+            groups: self.groups.clone(),
+            code,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Device {
     pub(super) user: UserName,
     pub(super) listed: bool,
@@ -47,7 +76,7 @@ pub(super) struct Device {
     pub(super) highest: BTreeMap<u8, u32>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Blob {
     state: BlobState,
     pub(super) count: u32,
@@ -155,6 +184,12 @@ impl MemoryStore {
                 self.blobs.remove(id);
                 StoreResult::Done
             }
+            StoreJob::Group { group, place, user } => StoreResult::Group(self.group(group, *place, user)),
+            StoreJob::PutEntry(entry) => return self.put_entry(entry),
+            StoreJob::Log { group, user, from, count } => StoreResult::Log(self.log(group, user, *from, *count)),
+            StoreJob::Groups { user, after, count, lobby } => {
+                StoreResult::Groups(self.groups(user, after, *count, *lobby))
+            }
             StoreJob::Expire { envelopes, prekeys, blobs, unlisted } => {
                 self.mailboxes.expire(*envelopes);
                 self.devices.values_mut().for_each(|device| device.prekeys.retain(|_, (_, at)| *at >= *prekeys));
@@ -174,7 +209,8 @@ impl MemoryStore {
             ..Device::new(&account.user, account.now)
         };
         self.devices.insert(account.identity, device);
-        let user = User { lists: vec![account.list.clone()], ..User::new(&account.password) };
+        let listed = BTreeSet::from([account.identity]);
+        let user = User { lists: vec![account.list.clone()], listed, ..User::new(&account.password) };
         self.users.insert(account.user.clone(), user);
         Ok(StoreResult::Done)
     }
@@ -215,6 +251,7 @@ impl MemoryStore {
         }
         account.lists.push(list.clone());
         account.proposal = None;
+        account.listed = identities.iter().copied().collect();
         for identity in identities {
             self.devices.entry(*identity).or_insert_with(|| Device::new(user, now)).listed = true;
         }
@@ -277,13 +314,17 @@ impl MemoryStore {
         room: (usize, u64),
         now: u64,
     ) -> SentItem {
-        let device = self.devices.get(&item.recipient);
+        let recipient = match &item.recipient {
+            Recipient::Device(recipient) => recipient,
+            Recipient::Group(group) => return self.send_to_group((sender, user), group, item, room, now),
+        };
+        let device = self.devices.get(recipient);
         let epoch = device.and_then(|device| self.users.get(&device.user)).and_then(User::epoch).unwrap_or_default();
         let outcome = match device {
-            Some(device) if device.listed => self.mailboxes.send((sender, user), item, room, now),
+            Some(device) if device.listed => self.mailboxes.send((sender, user), *recipient, item, room, now),
             _ => StoreOutcome::Unknown,
         };
-        SentItem { epoch, outcome }
+        SentItem::new(epoch, outcome)
     }
 
     fn create_blob(
@@ -314,7 +355,14 @@ impl MemoryStore {
 
 impl User {
     fn new(password: &PasswordHash) -> Self {
-        Self { password: password.clone(), code: None, lists: Vec::new(), proposal: None }
+        Self {
+            password: password.clone(),
+            code: None,
+            lists: Vec::new(),
+            proposal: None,
+            listed: BTreeSet::new(),
+            groups: BTreeSet::new(),
+        }
     }
 
     fn account(&self) -> Account {

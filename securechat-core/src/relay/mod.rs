@@ -1,4 +1,4 @@
-//! The server engine: accounts, directory, mailboxes and blobs over typed requests (PROTOCOL.md section 10).
+//! The server engine: accounts, directory, mailboxes, groups and blobs over typed requests (PROTOCOL.md section 10).
 //!
 //! It routes. It verifies signatures, and knows no key that opens an envelope or a file; nothing that it imports does.
 //!
@@ -29,11 +29,13 @@
 //! While [`Relay::has_room`] is false the host reads from no connection; requests that come all the same are refused.
 
 mod accounts;
+mod answer;
 mod blobs;
 pub mod conformance;
 mod connection;
 mod directory;
 mod event;
+mod groups;
 mod job;
 mod lifecycle;
 mod limiter;
@@ -46,6 +48,10 @@ mod presence;
 mod records;
 mod store;
 
+pub use answer::{
+    Account, BlobState, Chain, ChunkState, DeviceState, GroupPage, GroupState, LogPage, MissingPage, SentItem,
+    StoreOutcome, StoreRefusal, StoreResult, TakenDevice, TakenKeys, Waiting, WaitingEnvelope,
+};
 pub use connection::{ConnId, Output};
 pub use event::RelayEvent;
 pub use job::{Job, JobId, JobResult, PasswordHash};
@@ -53,11 +59,7 @@ pub use limiter::Address;
 pub use mailboxes::Mailboxes;
 pub use memory::MemoryStore;
 pub use records::{Ran, RecordStore, RecordValue};
-pub use store::{
-    Account, BlobState, Chain, ChunkState, DeviceState, MissingPage, NewAccount, SentItem, Store, StoreJob,
-    StoreOutcome, StoreRefusal, StoreResult, StoredItem, StoredList, StoredPrekey, TakenDevice, TakenKeys, Waiting,
-    WaitingEnvelope,
-};
+pub use store::{NewAccount, NewEntry, Store, StoreJob, StoredItem, StoredList, StoredPrekey};
 
 use crate::crypto::Random;
 use crate::identity::Identity;
@@ -83,6 +85,8 @@ pub struct RelayConfig {
     pub server_password: Option<PasswordHash>,
     /// Whether new users can register.
     pub registration_open: bool,
+    /// Whether the first open group that is made here is offered to everyone as the lobby (G3).
+    pub lobby: bool,
     /// A hash of some random password, made with the parameters of all others: what passwords of unknown users are
     /// checked against, so that they take as long (L4).
     pub dummy_password: PasswordHash,
@@ -140,6 +144,7 @@ enum Step {
     Directory(directory::Expect),
     Mailbox(mailbox::Expect),
     Blob(blobs::Expect),
+    Group(groups::Expect),
     Expire,
 }
 
@@ -235,6 +240,7 @@ impl Relay {
             Step::Directory(step) => self.resume_directory(pending.ticket, step, result, now),
             Step::Mailbox(step) => self.resume_mailbox(pending.ticket, step, result, now),
             Step::Blob(step) => self.resume_blob(pending.ticket, step, result, now),
+            Step::Group(step) => self.resume_group(pending.ticket, step, result, now),
             Step::Expire => Ok(()),
         };
         if let (Err(refusal), Some(ticket)) = (outcome, pending.ticket) {
@@ -289,6 +295,9 @@ impl Relay {
             Request::SetPresence(body) => self.set_presence(ticket, &who, &body, now),
             Request::Send(body) => self.send(ticket, who, body, now),
             Request::Acknowledge(body) => self.acknowledge(ticket, &who, body),
+            Request::GroupEntry(body) => self.group_entry(ticket, who, &body, now),
+            Request::GroupLog(body) => self.group_log(ticket, who, &body),
+            Request::Groups(body) => self.groups(ticket, who, &body),
             Request::CreateBlob(body) => self.create_blob(ticket, who, &body, now),
             Request::PutChunk(body) => self.put_chunk(ticket, who, body),
             Request::MissingChunks(body) => self.missing_chunks(ticket, &who, &body),

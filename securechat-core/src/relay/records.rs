@@ -5,9 +5,10 @@ mod key;
 mod tests;
 mod touched;
 
+use super::answer::{ChunkState, StoreResult, WaitingEnvelope};
 use super::mailboxes::Mailboxes;
-use super::memory::MemoryStore;
-use super::store::{ChunkState, StoreJob, StoreResult, WaitingEnvelope};
+use super::memory::{Device, Group, MemoryStore};
+use super::store::StoreJob;
 use crate::codec::{decode, encode_secret};
 use crate::crypto::secret::SecretVec;
 use crate::error::ApiMisuse;
@@ -48,6 +49,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// | `number` | the highest number of an envelope until then | store that once forgot ids for their age |
 /// | `blob/BLOB` | owner and size; number of chunks; when it was created | blob |
 /// | `chunk/BLOB/INDEX` | the chunk as it is | chunk that is there |
+/// | `group/GROUP` | how many were made before; whether open; number and hash of the newest entry; roster; who was a member, and whether they are | group |
+/// | `entry/GROUP/PLACE` | an entry of the log | entry |
 #[derive(Debug)]
 pub struct RecordStore {
     memory: MemoryStore,
@@ -109,6 +112,10 @@ impl RecordStore {
             memory.restore(key, &value).ok_or(ApiMisuse::Record)?;
         }
         memory.mailboxes.restored().ok_or(ApiMisuse::Record)?;
+        // What follows the newest entry was refused; what comes before it has to be there.
+        if memory.groups.values().any(|group| group.entries.len() as u64 != u64::from(group.sequence) + 1) {
+            return Err(ApiMisuse::Record);
+        }
         Ok(Self::over(memory))
     }
 
@@ -198,6 +205,10 @@ impl MemoryStore {
                 let chunk = self.blobs.get_mut(id)?.chunks.get_mut(index)?;
                 return Some(Value::Chunk(core::mem::take(chunk)));
             }
+            Key::Group(group) => encode_secret(self.groups.get(group)?),
+            Key::Entry(group, place) => {
+                encode_secret(self.groups.get(group)?.entries.get(usize::try_from(*place).ok()?)?)
+            }
         }))
     }
 
@@ -212,7 +223,13 @@ impl MemoryStore {
                 let list = decode(value).ok().filter(|_| lists.len() as u64 == place)?;
                 lists.push(list);
             }
-            Key::Device(device) => _ = self.devices.insert(device, decode(value).ok()?),
+            Key::Device(identity) => {
+                let device: Device = decode(value).ok()?;
+                if let Some(user) = self.users.get_mut(&device.user).filter(|_| device.listed) {
+                    user.listed.insert(identity);
+                }
+                self.devices.insert(identity, device);
+            }
             Key::Prekey(device, kind, id) => {
                 let device = self.devices.get_mut(&device)?;
                 device.highest.get(&kind).filter(|highest| **highest >= id)?;
@@ -223,6 +240,21 @@ impl MemoryStore {
             Key::Chunk(id, index) => {
                 let blob = self.blobs.get_mut(&id).filter(|blob| index < blob.count)?;
                 blob.chunks.insert(index, Bytes::default());
+            }
+            Key::Group(id) => {
+                let group: Group = decode(value).ok()?;
+                if group.open && self.lobby.is_none_or(|(number, _)| group.number < number) {
+                    self.lobby = Some((group.number, id));
+                }
+                for (user, _) in group.members.iter().filter(|(_, member)| **member) {
+                    self.users.get_mut(user)?.groups.insert(id);
+                }
+                self.groups.insert(id, group);
+            }
+            Key::Entry(id, place) => {
+                let group = self.groups.get_mut(&id).filter(|group| place <= group.sequence)?;
+                let entry = decode(value).ok().filter(|_| group.entries.len() as u64 == u64::from(place))?;
+                group.entries.push(entry);
             }
         }
         Some(())

@@ -4,10 +4,12 @@
 //! decided beforehand, and the conditions that are left are named with each job. [`conformance`](super::conformance)
 //! checks an implementation.
 
+use super::answer::StoreResult;
 use super::job::PasswordHash;
 use crate::crypto::secret::Secret;
 use crate::identity::{Identity, UserName};
-use crate::wire::{BlobId, Bytes, ChunkRange, EnvelopeId, EnvelopeRef, PrekeyStock};
+use crate::roster::GroupId;
+use crate::wire::{BlobId, Bytes, EnvelopeId, EnvelopeRef, Recipient};
 use serde::{Deserialize, Serialize};
 
 /// Keeps what a relay must not forget.
@@ -161,6 +163,9 @@ pub enum StoreJob {
         count: usize,
     },
     /// Envelopes. Answer: [`StoreResult::Sent`] with one entry for each.
+    ///
+    /// One for a group is one for each listed device of each member but the sender's: a mailbox that is full, or had it
+    /// before, keeps it from no other. It is for nobody when there is no such group or the sender's user is no member.
     Send {
         /// The device that sends.
         sender: Identity,
@@ -251,6 +256,41 @@ pub enum StoreJob {
         /// Who deletes it.
         owner: UserName,
     },
+    /// What is known of a group, and of who wants to change it. Answer: [`StoreResult::Group`].
+    Group {
+        /// Which.
+        group: GroupId,
+        /// The number of an entry that is asked for.
+        place: u32,
+        /// Whose current epoch is asked for.
+        user: UserName,
+    },
+    /// An entry on top of a group's log. Answer: `Done`; refused as `Changed` when the newest entry or the actor's epoch is
+    /// another than that which this one was checked against, as `NotFound` when a user added does not exist, as `Full` when
+    /// one of them would be in more than `room` groups.
+    PutEntry(NewEntry),
+    /// A part of a group's log. Answer: [`StoreResult::Log`].
+    Log {
+        /// Of which group.
+        group: GroupId,
+        /// Who asks.
+        user: UserName,
+        /// The first entry.
+        from: u32,
+        /// At most so many.
+        count: usize,
+    },
+    /// The groups in which a user is a member now, in order of their ids. Answer: [`StoreResult::Groups`].
+    Groups {
+        /// Who.
+        user: UserName,
+        /// Those after this one.
+        after: GroupId,
+        /// At most so many.
+        count: usize,
+        /// Whether the open group that was made first is looked for too.
+        lobby: bool,
+    },
     /// Forgets what is too old. Answer: `Done`.
     Expire {
         /// Waiting envelopes, and ids of sent ones, from before this time.
@@ -279,6 +319,7 @@ impl StoreJob {
                 .sum(),
             Self::Acknowledge { envelopes, .. } => size_of_val(envelopes.as_slice()),
             Self::PutChunk { chunk, .. } => chunk.len(),
+            Self::PutEntry(entry) => entry.bytes.len() + entry.roster.len(),
             _ => 0,
         }
     }
@@ -325,207 +366,40 @@ pub struct StoredPrekey {
     pub bytes: Bytes,
 }
 
+/// An entry of a group's log that was checked, and what the group comes to with it.
+#[derive(Debug)]
+pub struct NewEntry {
+    /// Of which group.
+    pub group: GroupId,
+    /// The number and the hash of the entry before; none when this one creates the group.
+    pub before: Option<(u32, [u8; 32])>,
+    /// Who did this, and under which epoch of their device list.
+    pub actor: (UserName, u64),
+    /// Its number.
+    pub sequence: u32,
+    /// Its hash (I1).
+    pub hash: [u8; 32],
+    /// The entry.
+    pub bytes: Bytes,
+    /// The roster with it, which comes back with [`StoreResult::Group`] and is not looked into.
+    pub roster: Bytes,
+    /// Whether the group is open (G3): the same in every entry of a group.
+    pub open: bool,
+    /// Users who are members from now on, and were not before.
+    pub added: Vec<UserName>,
+    /// Users who are members no longer.
+    pub removed: Vec<UserName>,
+    /// In how many groups a user may be.
+    pub room: usize,
+}
+
 /// One envelope on its way into the store.
 #[derive(Clone, Debug)]
 pub struct StoredItem {
     /// The sender's id for it.
     pub id: EnvelopeId,
-    /// The device it is for.
-    pub recipient: Identity,
-    /// The envelope; none when it is transient and only the recipient is looked up.
+    /// Whom it is for.
+    pub recipient: Recipient,
+    /// The envelope; none when it is transient and only the recipients are looked up.
     pub envelope: Option<Bytes>,
-}
-
-/// The answer to a store job.
-#[derive(Debug)]
-pub enum StoreResult {
-    /// It is done.
-    Done,
-    /// A condition of the job does not hold; nothing was changed.
-    Refused(StoreRefusal),
-    /// The account, if there is one.
-    Account(Option<Account>),
-    /// The device.
-    Device(DeviceState),
-    /// The current list, if there is one.
-    List(Option<StoredList>),
-    /// A part of the chain; none when there is no such user.
-    Lists(Option<Chain>),
-    /// The prekeys that are there now: one entry for each kind that was ever published, by kind.
-    Stock(Vec<PrekeyStock>),
-    /// Keys; none when there is no such user.
-    Keys(Option<TakenKeys>),
-    /// Users.
-    Users(Vec<UserName>),
-    /// What became of each envelope.
-    Sent(Vec<SentItem>),
-    /// Envelopes that wait.
-    Waiting(Waiting),
-    /// The blob, if there is one.
-    Blob(Option<BlobState>),
-    /// Chunks that are not there; none when there is no such blob.
-    Missing(Option<MissingPage>),
-    /// A chunk.
-    Chunk(ChunkState),
-    /// The transaction failed; nothing was changed.
-    Failed,
-}
-
-/// Which condition does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreRefusal {
-    /// There is a user of that name.
-    NameTaken,
-    /// An identity belongs to another user (L7).
-    IdentityTaken,
-    /// What was expected is not there any more, or something newer is.
-    Changed,
-    /// There is no such thing.
-    NotFound,
-    /// It belongs to another user.
-    NotOwner,
-    /// There is one of that id already.
-    Taken,
-    /// There is no room.
-    Full,
-}
-
-/// What is known of a user.
-#[derive(Debug)]
-pub struct Account {
-    /// The hash of the password.
-    pub password: PasswordHash,
-    /// The secret of the one-time codes and the last step used, where they are set up.
-    pub code: Option<(Secret<20>, u64)>,
-}
-
-/// What is known of a device.
-#[derive(Debug, Default)]
-pub struct DeviceState {
-    /// Whose device it is, if anyone's.
-    pub owner: Option<UserName>,
-    /// Whether it is in the current list of the user asked for.
-    pub listed: bool,
-    /// The epoch of that list, if there is one.
-    pub epoch: Option<u64>,
-    /// The device's bundle.
-    pub bundle: Option<Bytes>,
-    /// Its prekeys, as in [`StoreResult::Stock`].
-    pub stock: Vec<PrekeyStock>,
-    /// The list proposed for the user asked for.
-    pub proposal: Option<Bytes>,
-}
-
-/// A part of a chain of device lists.
-#[derive(Debug)]
-pub struct Chain {
-    /// The current epoch, if there is a list.
-    pub epoch: Option<u64>,
-    /// The lists, rising by one.
-    pub lists: Vec<Bytes>,
-}
-
-/// Keys taken from a user's devices.
-#[derive(Debug)]
-pub struct TakenKeys {
-    /// The current epoch, if there is a list.
-    pub epoch: Option<u64>,
-    /// In the order asked for.
-    pub devices: Vec<TakenDevice>,
-}
-
-/// Keys taken from one device.
-#[derive(Debug)]
-pub struct TakenDevice {
-    /// The device.
-    pub identity: Identity,
-    /// Its bundle.
-    pub bundle: Bytes,
-    /// The prekey.
-    pub prekey: Option<Bytes>,
-    /// How many of that kind are left.
-    pub left: u32,
-}
-
-/// What became of one envelope.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SentItem {
-    /// The epoch of the recipient's user's list; 0 when the identity is no known device.
-    pub epoch: u64,
-    /// Taken, or why not.
-    pub outcome: StoreOutcome,
-}
-
-/// What became of one envelope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreOutcome {
-    /// It waits under this number, which is above all numbers before.
-    Stored(u64),
-    /// The recipient is listed. The envelope is transient, or the same sender sent this id to this recipient before.
-    Passed,
-    /// The recipient is no device, or one that is not listed.
-    Unknown,
-    /// The recipient's mailbox is full.
-    Full,
-}
-
-/// Envelopes that wait for a device.
-#[derive(Debug, Default)]
-pub struct Waiting {
-    /// By rising number.
-    pub envelopes: Vec<WaitingEnvelope>,
-    /// Whether others follow.
-    pub more: bool,
-}
-
-/// One envelope that waits.
-#[derive(Clone, Debug)]
-pub struct WaitingEnvelope {
-    /// Its number.
-    pub number: u64,
-    /// The sender's id for it.
-    pub id: EnvelopeId,
-    /// The device that sent it.
-    pub sender: Identity,
-    /// That device's user.
-    pub user: UserName,
-    /// When it came.
-    pub sent_at: u64,
-    /// The envelope.
-    pub envelope: Bytes,
-}
-
-impl WaitingEnvelope {
-    pub(super) fn name(&self) -> EnvelopeRef {
-        EnvelopeRef { sender: self.sender, id: self.id }
-    }
-}
-
-/// What is known of a blob.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlobState {
-    /// Who created it.
-    pub owner: UserName,
-    /// The size of the file.
-    pub size: u64,
-}
-
-/// Chunks that are not there.
-#[derive(Debug, PartialEq, Eq)]
-pub struct MissingPage {
-    /// Rising, and not touching each other.
-    pub ranges: Vec<ChunkRange>,
-    /// Where to go on, if others may follow.
-    pub next: Option<u32>,
-}
-
-/// Whether a chunk is there.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ChunkState {
-    /// It is.
-    There(Bytes),
-    /// Not yet.
-    NotYet,
-    /// There is no such blob, or it has no such place.
-    NotFound,
 }

@@ -10,11 +10,12 @@
 //! | `peer` | what is kept of one device, and which of its sessions is used (S7, S8) |
 //! | `state` | one session |
 //! | `handshake` | PK, PKhfs, PKkem, and the keys that a session takes from them |
-//! | `ratchet` | the Double Ratchet |
+//! | `ratchet`, `chain` | the Double Ratchet, and chains of message keys |
 //! | `skipped`, `opened` | keys of messages that have not come (S3), places of those that have (S4) |
 //! | `prekey` | this device's prekeys (I5, S6) |
 //! | `envelope` | the layouts on the wire |
 
+pub(crate) mod chain;
 mod envelope;
 mod handshake;
 mod open;
@@ -23,7 +24,7 @@ mod peer;
 mod prekey;
 mod ratchet;
 mod seal;
-mod skipped;
+pub(crate) mod skipped;
 mod state;
 mod store;
 #[cfg(test)]

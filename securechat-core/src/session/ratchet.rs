@@ -6,13 +6,13 @@
 //! A side that has received a new ratchet key makes its own only when it next sends, so there is at any time at most
 //! one key that it waits with, and until then nothing but the present receiving chain (and skipped keys) opens.
 
-use super::skipped::Run;
-use crate::crypto::hash::{hkdf, hmac_sha256_twice};
+use super::chain::{Chain, within_skip_limit};
+use super::skipped::{Run, Spot};
+use crate::crypto::hash::hkdf;
 use crate::crypto::label::Label;
 use crate::crypto::secret::Secret;
 use crate::crypto::x25519::{PrivateKey, PublicKey};
-use crate::error::{ApiMisuse, Decrypt, Error, PeerMisbehaved};
-use crate::limits::SKIPPED_PER_MESSAGE;
+use crate::error::{ApiMisuse, Decrypt, Error};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,13 @@ pub(super) struct Place {
     pub(super) number: u32,
 }
 
+impl Place {
+    /// Where its key is, among those that were skipped.
+    pub(super) fn spot(&self) -> Spot {
+        Spot { chain: *self.key.as_bytes(), number: self.number }
+    }
+}
+
 /// What receiving a message would change.
 pub(super) struct Step {
     message_key: Secret<32>,
@@ -75,13 +82,13 @@ pub(super) struct Committed {
 impl Ratchet {
     /// The initiator's side: a fresh ratchet key, the first chain is its sending chain.
     pub(super) fn initiator(root: Secret<32>, chain: Secret<32>, rng: &mut dyn CryptoRng) -> Self {
-        let sending = Sending { own: PrivateKey::generate(rng), chain: Chain::new(chain) };
+        let sending = Sending { own: PrivateKey::generate(rng), chain: Chain::new(chain, 0) };
         Self { root, sending: Some(sending), receiving: None, previous: 0 }
     }
 
     /// The responder's side: the first chain is its receiving chain, under the key of the first message's header.
     pub(super) fn responder(root: Secret<32>, chain: Secret<32>, remote: PublicKey) -> Self {
-        let receiving = Receiving { remote, chain: Chain::new(chain) };
+        let receiving = Receiving { remote, chain: Chain::new(chain, 0) };
         Self { root, sending: None, receiving: Some(receiving), previous: 0 }
     }
 
@@ -96,23 +103,23 @@ impl Ratchet {
                 let own = PrivateKey::generate(rng);
                 let (root, chain) = kdf_root(&self.root, &own.agree(&remote)?);
                 self.root = root;
-                none.insert(Sending { own, chain: Chain::new(chain) })
+                none.insert(Sending { own, chain: Chain::new(chain, 0) })
             }
         };
-        let number = sending.chain.number;
+        let number = sending.chain.number();
         let message_key = sending.chain.next()?;
         Ok((Place { key: sending.own.public(), previous: self.previous, number }, message_key))
     }
 
     /// How many messages the present sending chain has.
     pub(super) fn sent(&self) -> u32 {
-        self.sending.as_ref().map_or(0, |sending| sending.chain.number)
+        self.sending.as_ref().map_or(0, |sending| sending.chain.number())
     }
 
     /// Whether `place` is in the present receiving chain, and if so whether it has passed there.
     pub(super) fn passed(&self, place: &Place) -> Option<bool> {
         let receiving = self.receiving.as_ref().filter(|receiving| receiving.remote == place.key)?;
-        Some(place.number < receiving.chain.number)
+        Some(place.number < receiving.chain.number())
     }
 
     /// What it takes to receive a message at `place`, which is ahead in the present chain or in a new one.
@@ -124,7 +131,7 @@ impl Ratchet {
         if let Some(present) = self.receiving.as_ref().filter(|receiving| receiving.remote == place.key) {
             within_skip_limit(present.chain.missing_before(place.number), 0)?;
             let mut chain = present.chain.duplicate();
-            let message_key = chain.skip_to(place, &mut skipped)?;
+            let message_key = chain.skip_to(&place.spot(), &mut skipped)?;
             return Ok(Step { message_key, skipped, next: Next::Along(chain) });
         }
         let own = &self.sending.as_ref().ok_or(Decrypt)?.own;
@@ -132,10 +139,10 @@ impl Ratchet {
         within_skip_limit(old.map_or(0, |old| old.chain.missing_before(place.previous)), place.number)?;
         let (root, chain) = kdf_root(&self.root, &own.agree(&place.key)?);
         if let Some(old) = old {
-            old.chain.duplicate().skip(&old.remote, place.previous, &mut skipped)?;
+            old.chain.duplicate().skip(old.remote.as_bytes(), place.previous, &mut skipped)?;
         }
-        let mut chain = Chain::new(chain);
-        let message_key = chain.skip_to(place, &mut skipped)?;
+        let mut chain = Chain::new(chain, 0);
+        let message_key = chain.skip_to(&place.spot(), &mut skipped)?;
         let receiving = Receiving { remote: place.key, chain };
         Ok(Step { message_key, skipped, next: Next::Turn { root, receiving } })
     }
@@ -168,67 +175,6 @@ impl Step {
     }
 }
 
-/// A chain of message keys (`KDF_CK`).
-#[derive(Serialize, Deserialize)]
-struct Chain {
-    key: Secret<32>,
-    /// The number of the next message.
-    number: u32,
-}
-
-impl Chain {
-    fn new(key: Secret<32>) -> Self {
-        Self { key, number: 0 }
-    }
-
-    fn duplicate(&self) -> Self {
-        Self { key: self.key.duplicate(), number: self.number }
-    }
-
-    /// The key of the next message. Number 2^32−1 ends the chain.
-    fn next(&mut self) -> Result<Secret<32>, PeerMisbehaved> {
-        let mut message_key = Secret::zero();
-        self.step(message_key.as_mut_bytes(), &mut Secret::zero())?;
-        Ok(message_key)
-    }
-
-    /// As [`next`](Self::next); `spare` is where the next chain key is made, and gets the one before.
-    fn step(&mut self, message_key: &mut [u8; 32], spare: &mut Secret<32>) -> Result<(), PeerMisbehaved> {
-        let number = self.number.checked_add(1).ok_or(PeerMisbehaved::CounterExhausted)?;
-        hmac_sha256_twice(self.key.as_bytes(), [&[0x01], &[0x02]], [message_key, spare.as_mut_bytes()]);
-        core::mem::swap(&mut self.key, spare);
-        self.number = number;
-        Ok(())
-    }
-
-    /// How many keys lie between the next message and message `number`.
-    fn missing_before(&self, number: u32) -> u32 {
-        number.saturating_sub(self.number)
-    }
-
-    /// Goes on to message `number`, keeping the keys on the way.
-    fn skip(&mut self, chain: &PublicKey, number: u32, skipped: &mut Vec<Run>) -> Result<(), PeerMisbehaved> {
-        if self.missing_before(number) == 0 {
-            return Ok(());
-        }
-        let mut spare = Secret::zero();
-        while self.number < number {
-            let mut run = Run::new(*chain, self.number, self.missing_before(number));
-            for key in run.keys_mut() {
-                self.step(key, &mut spare)?;
-            }
-            skipped.push(run);
-        }
-        Ok(())
-    }
-
-    /// Goes past the message at `place` and gives its key.
-    fn skip_to(&mut self, place: &Place, skipped: &mut Vec<Run>) -> Result<Secret<32>, PeerMisbehaved> {
-        self.skip(&place.key, place.number, skipped)?;
-        self.next()
-    }
-}
-
 /// `KDF_RK`: the next root key, and the key of the chain that begins with it.
 pub(super) fn kdf_root(root: &Secret<32>, agreed: &Secret<32>) -> (Secret<32>, Secret<32>) {
     let mut both = Secret::<64>::zero();
@@ -240,22 +186,10 @@ pub(super) fn kdf_root(root: &Secret<32>, agreed: &Secret<32>) -> (Secret<32>, S
     (next, chain)
 }
 
-/// S3: the old and the new chain together, counted before anything is derived.
-fn within_skip_limit(old: u32, new: u32) -> Result<(), PeerMisbehaved> {
-    if old.saturating_add(new) <= SKIPPED_PER_MESSAGE { Ok(()) } else { Err(PeerMisbehaved::TooManySkipped) }
-}
-
-/// A step of a chain: the message key and the next chain key.
-#[cfg(test)]
-pub(super) fn kdf_chain(key: Secret<32>) -> (Secret<32>, Secret<32>) {
-    let mut chain = Chain::new(key);
-    let message_key = chain.next().unwrap();
-    (message_key, chain.key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::PeerMisbehaved;
     use crate::session::skipped::Skipped;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -320,7 +254,7 @@ mod tests {
         kept.add(committed.skipped, 0);
         assert_eq!(kept.len(), 4);
         for (place, key) in lost.iter().chain([&lost_too]) {
-            assert_eq!(kept.get(place), Some(key.as_bytes()));
+            assert_eq!(kept.get(&place.spot()), Some(key.as_bytes()));
         }
     }
 
@@ -356,8 +290,8 @@ mod tests {
     fn the_last_number_ends_a_chain() {
         let (Pair { mut alice, mut bob, mut rng }, place, key) = pair(5);
         receives(&mut bob, &place, &key);
-        alice.sending.as_mut().unwrap().chain.number = u32::MAX - 1;
-        bob.receiving.as_mut().unwrap().chain.number = u32::MAX - 1;
+        alice.sending.as_mut().unwrap().chain.set_number(u32::MAX - 1);
+        bob.receiving.as_mut().unwrap().chain.set_number(u32::MAX - 1);
         let (place, _) = alice.send(&mut rng).unwrap();
         assert_eq!(place.number, u32::MAX - 1);
         let step = bob.receive(&place).unwrap();

@@ -1,21 +1,28 @@
-//! Keys of messages that have not come yet (S3): 4,000 per session, for 30 days, the oldest going first.
+//! Keys of messages that have not come yet (S3): 4,000 per session or sender key, for 30 days, the oldest going first.
 //!
 //! They are kept and saved in runs of up to 32 that follow each other in a chain, so that a message rewrites one run and
 //! not all.
 
-use super::ratchet::Place;
 use crate::codec;
 use crate::crypto::secret::SecretVec;
-use crate::crypto::x25519::PublicKey;
 use crate::error::InvalidMessage;
 use crate::limits::{SKIPPED_KEPT, SKIPPED_LIFE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use zeroize::Zeroize;
 
+/// The place of a message: which chain of message keys, and where in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// What names the chain: the sender's ratchet key.
+    pub(crate) chain: [u8; 32],
+    /// Number in the chain, from 0.
+    pub(crate) number: u32,
+}
+
 /// The skipped keys of one session. Itself it serialises only its counter; the runs are records beside it.
 #[derive(Default, Serialize, Deserialize)]
-pub(super) struct Skipped {
+pub(crate) struct Skipped {
     /// The id that the next run gets.
     next: u64,
     /// In the order of their coming.
@@ -27,10 +34,10 @@ pub(super) struct Skipped {
 
 /// Keys that follow each other in a chain: the record `session/<id>/skipped/<run>`.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Run {
+pub(crate) struct Run {
     id: u64,
     since: u64,
-    chain: PublicKey,
+    chain: [u8; 32],
     /// The number of the first key's message.
     first: u32,
     /// A bit for each key, the lowest for the first: whether it is still kept. The others are wiped.
@@ -44,12 +51,12 @@ const RUN: u32 = u32::BITS;
 
 impl Skipped {
     /// The key kept for `place`.
-    pub(super) fn get(&self, place: &Place) -> Option<&[u8; 32]> {
+    pub(crate) fn get(&self, place: &Spot) -> Option<&[u8; 32]> {
         self.runs.iter().rev().find_map(|run| run.key(run.find(place)?))
     }
 
     /// Erases the key of `place`, which was used.
-    pub(super) fn remove(&mut self, place: &Place) {
+    pub(crate) fn remove(&mut self, place: &Spot) {
         let Some(at) = self.runs.iter().rposition(|run| run.find(place).is_some()) else { return };
         if let Some(key) = self.runs.get(at).and_then(|run| run.find(place)) {
             self.erase(at, key);
@@ -67,7 +74,7 @@ impl Skipped {
     }
 
     /// Keeps `skipped`; what is then above the limit goes, the oldest first.
-    pub(super) fn add(&mut self, skipped: Vec<Run>, now: u64) {
+    pub(crate) fn add(&mut self, skipped: Vec<Run>, now: u64) {
         for run in skipped {
             // A peer that uses a ratchet key twice claims a place twice; the later key takes it.
             if self.runs.iter().any(|older| older.meets(&run)) {
@@ -85,24 +92,24 @@ impl Skipped {
     }
 
     /// How many keys are kept.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.runs.iter().map(|run| run.kept.count_ones() as usize).sum()
     }
 
     /// Erases the keys that were kept long enough.
-    pub(super) fn expire(&mut self, now: u64) {
+    pub(crate) fn expire(&mut self, now: u64) {
         while self.expires().is_some_and(|at| at <= now) {
             self.changed.extend(self.runs.pop_front().map(|run| run.id));
         }
     }
 
     /// When the oldest key has been kept long enough.
-    pub(super) fn expires(&self) -> Option<u64> {
+    pub(crate) fn expires(&self) -> Option<u64> {
         self.runs.front().map(|oldest| oldest.since.saturating_add(SKIPPED_LIFE))
     }
 
     /// The runs changed since the last call, each with its record or none if it has no key any more.
-    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = (u64, Option<SecretVec>)> + '_ {
+    pub(crate) fn take_changed(&mut self) -> impl Iterator<Item = (u64, Option<SecretVec>)> + '_ {
         core::mem::take(&mut self.changed).into_iter().map(|id| (id, self.run(id).map(codec::encode_secret)))
     }
 
@@ -112,12 +119,12 @@ impl Skipped {
     }
 
     /// The ids of all runs.
-    pub(super) fn ids(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u64> + '_ {
         self.runs.iter().map(|run| run.id)
     }
 
     /// Puts a saved run back.
-    pub(super) fn restore(&mut self, record: &[u8]) -> Result<(), InvalidMessage> {
+    pub(crate) fn restore(&mut self, record: &[u8]) -> Result<(), InvalidMessage> {
         let run: Run = codec::decode(record)?;
         let at = self.runs.partition_point(|other| other.id < run.id);
         self.runs.insert(at, run);
@@ -128,7 +135,7 @@ impl Skipped {
 impl Run {
     /// The keys of the next messages of a chain, all zeros, to be filled in with [`keys_mut`](Self::keys_mut): of `count`,
     /// or as many of them as a run takes.
-    pub(super) fn new(chain: PublicKey, first: u32, count: u32) -> Self {
+    pub(crate) fn new(chain: [u8; 32], first: u32, count: u32) -> Self {
         let count = count.min(RUN);
         let kept = u32::MAX.checked_shr(RUN - count).unwrap_or_default();
         let keys = SecretVec::new(vec![0; 32 * count as usize]);
@@ -136,7 +143,7 @@ impl Run {
     }
 
     /// The keys, in order.
-    pub(super) fn keys_mut(&mut self) -> &mut [[u8; 32]] {
+    pub(crate) fn keys_mut(&mut self) -> &mut [[u8; 32]] {
         self.keys.as_chunks_mut().0
     }
 
@@ -145,9 +152,9 @@ impl Run {
     }
 
     /// Which of the keys is kept for `place`.
-    fn find(&self, place: &Place) -> Option<u32> {
+    fn find(&self, place: &Spot) -> Option<u32> {
         let key = place.number.checked_sub(self.first)?;
-        (self.kept.checked_shr(key)? & 1 == 1 && self.chain == place.key).then_some(key)
+        (self.kept.checked_shr(key)? & 1 == 1 && self.chain == place.chain).then_some(key)
     }
 
     fn erase(&mut self, key: u32) {
@@ -162,9 +169,9 @@ impl Run {
         self.chain == other.chain && self.first.abs_diff(other.first) < RUN
     }
 
-    fn places(&self) -> impl Iterator<Item = Place> + use<> {
-        let key = self.chain;
-        (self.first..).take(self.keys.len() / 32).map(move |number| Place { key, previous: 0, number })
+    fn places(&self) -> impl Iterator<Item = Spot> + use<> {
+        let chain = self.chain;
+        (self.first..).take(self.keys.len() / 32).map(move |number| Spot { chain, number })
     }
 }
 
@@ -175,7 +182,7 @@ mod tests {
 
     /// Runs as a chain leaves them: full ones, and a last one.
     fn keys(chain: u8, numbers: core::ops::Range<u32>) -> Vec<Run> {
-        let chain = PublicKey::from_bytes([chain; 32]);
+        let chain = [chain; 32];
         let runs = numbers.clone().step_by(RUN as usize).map(|first| {
             let mut run = Run::new(chain, first, numbers.end - first);
             (first..).zip(run.keys_mut()).for_each(|(number, key)| key.fill(number as u8));
@@ -184,8 +191,8 @@ mod tests {
         runs.collect()
     }
 
-    fn place(chain: u8, number: u32) -> Place {
-        Place { key: PublicKey::from_bytes([chain; 32]), previous: 0, number }
+    fn place(chain: u8, number: u32) -> Spot {
+        Spot { chain: [chain; 32], number }
     }
 
     #[test]

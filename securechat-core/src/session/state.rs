@@ -179,9 +179,9 @@ impl Session {
                 Some(Seen::Fork) => return Err(Unopened::Fork),
                 None => {}
             }
-            if let Some(key) = self.skipped.get(place) {
+            if let Some(key) = self.skipped.get(&place.spot()) {
                 let content = open_with(self.suite()?, key, message)?;
-                self.skipped.remove(place);
+                self.skipped.remove(&place.spot());
                 self.note_opened(message, hash);
                 return Ok(content);
             }

@@ -21,15 +21,18 @@ mod value;
 
 use crate::crypto::secret::SecretVec;
 pub use login::LoginClaim;
-pub use push::{Deliver, ListProposed, Notice, NoticeCode, PrekeysLow, Presence, PresenceChanges, Push, UserPresence};
+pub use push::{
+    Deliver, GroupHead, ListProposed, Notice, NoticeCode, PrekeysLow, Presence, PresenceChanges, Push, UserPresence,
+};
 pub use reply::{
-    Chunk, ChunkRange, CodeSecret, DeviceKeys, Done, Keys, Lists, LoggedIn, Missing, PrekeyStock, Refusal, RefusalCode,
-    Reply, SendOutcome, SendResult, Sent, Stock, Users,
+    Chunk, ChunkRange, CodeSecret, DeviceKeys, Done, Groups, Keys, Lists, Log, LoggedIn, Missing, PrekeyStock, Refusal,
+    RefusalCode, Reply, SendOutcome, SendResult, Sent, Stock, Users,
 };
 pub use request::{
-    Acknowledge, ChangePassword, ConfirmCode, CreateBlob, DeleteBlob, Enter, EnvelopeRef, FetchKeys, FetchLists,
-    FetchUsers, GetChunk, LogIn, LogInDevice, MissingChunks, Ping, ProposeList, PublishBundle, PublishList,
-    PublishPrekeys, PutChunk, Recipient, Register, Request, Send, SendItem, SetPresence, SetUpCode,
+    Acknowledge, ChangePassword, ConfirmCode, CreateBlob, DeleteBlob, Enter, EnvelopeRef, FetchGroups, FetchKeys,
+    FetchLists, FetchLog, FetchUsers, GetChunk, GroupEntry, LogIn, LogInDevice, MissingChunks, Ping, ProposeList,
+    PublishBundle, PublishList, PublishPrekeys, PutChunk, Recipient, Register, Request, Send, SendItem, SetPresence,
+    SetUpCode,
 };
 pub use value::{BlobId, Bytes, EnvelopeId, OneTimeCode, Password};
 
@@ -55,6 +58,10 @@ pub const USERS_PER_PAGE: usize = 512;
 pub const LISTS_PER_PAGE: usize = 16;
 /// Ranges in one reply to [`MissingChunks`].
 pub const RANGES_PER_PAGE: usize = 4_096;
+/// Entries of a group's log in one reply.
+pub const ENTRIES_PER_PAGE: usize = 32;
+/// Groups in one reply.
+pub const GROUPS_PER_PAGE: usize = 512;
 /// What a reply's kind has above its request's.
 pub const REPLY_BIT: u16 = 0x8000;
 /// The kind of a refusal.

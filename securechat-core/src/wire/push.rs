@@ -1,18 +1,22 @@
 //! What a relay says without being asked.
 
 use super::{Bytes, EnvelopeId, Packet, USERS_PER_PAGE, at_most, messages};
+use crate::codec;
 use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, InvalidMessage};
 use crate::identity::{Identity, UserName};
+use crate::roster::GroupId;
 use serde::{Deserialize, Serialize};
 
 messages! {
-    /// A push. 0x4003 is kept for groups: group changed.
+    /// A push.
     Push {
         /// An envelope for this device.
         Deliver(Deliver) = 0x4001;
         /// Users who appear otherwise than before; only to who watches.
         Presence(PresenceChanges) = 0x4002;
+        /// A group of this user has a new entry, which may have added or removed them.
+        GroupChanged(GroupHead) = 0x4003;
         /// A device of this user wants to be added (I8); to listed devices, and again at each login.
         ListProposed(ListProposed) = 0x4004;
         /// One-time prekeys of this device run out.
@@ -44,6 +48,18 @@ pub struct Deliver {
     pub transient: bool,
     /// The envelope.
     pub envelope: Bytes,
+}
+
+/// How long a group's log is. [`Push::GroupChanged`], and in the list of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupHead {
+    /// The group.
+    pub group: GroupId,
+    /// The number of its newest entry.
+    pub sequence: u32,
+    /// The hash of that entry.
+    #[serde(with = "codec::bytes")]
+    pub hash: [u8; 32],
 }
 
 /// How a user appears.

@@ -1,8 +1,8 @@
 //! What answers a request.
 
 use super::{
-    Bytes, DEVICES_PER_FETCH, LISTS_PER_PAGE, Packet, RANGES_PER_PAGE, REFUSAL_KIND, USERS_PER_PAGE, UserPresence,
-    at_most, messages,
+    Bytes, DEVICES_PER_FETCH, ENTRIES_PER_PAGE, GROUPS_PER_PAGE, GroupHead, LISTS_PER_PAGE, Packet, RANGES_PER_PAGE,
+    REFUSAL_KIND, USERS_PER_PAGE, UserPresence, at_most, messages,
 };
 use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::{ApiMisuse, InvalidMessage};
@@ -50,6 +50,12 @@ messages! {
         Send(Sent) = 0x8038;
         /// They wait no longer.
         Acknowledge(Done) = 0x8039;
+        /// The entry is the newest of its group's log.
+        GroupEntry(Done) = 0x8040;
+        /// A part of a group's log.
+        GroupLog(Log) = 0x8041;
+        /// Groups.
+        Groups(Groups) = 0x8042;
         /// The blob is there.
         CreateBlob(Done) = 0x8050;
         /// The chunk is there.
@@ -217,6 +223,30 @@ pub struct ChunkRange {
     pub count: u32,
 }
 
+/// A part of a group's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// The number of the newest entry.
+    pub sequence: u32,
+    /// Signed entries, rising by one from the one asked for.
+    #[serde(deserialize_with = "at_most::<_, _, ENTRIES_PER_PAGE>")]
+    pub entries: Vec<Bytes>,
+    /// The entry to go on from; 0 when nothing follows.
+    pub next: u32,
+}
+
+/// Groups in which a user is a member, in order of their ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Groups {
+    /// They, each with its newest entry.
+    #[serde(deserialize_with = "at_most::<_, _, GROUPS_PER_PAGE>")]
+    pub groups: Vec<GroupHead>,
+    /// Whether others follow after the last of these.
+    pub more: bool,
+    /// An open group that the relay offers to everyone (G3).
+    pub lobby: Option<GroupHead>,
+}
+
 /// One sealed chunk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
@@ -336,4 +366,8 @@ refusals! {
     Taken = 20;
     /// The device belongs to that user, but is not, or no longer, in the current list: it cannot log in with its key.
     NotListed = 21;
+    /// The rules of the group do not allow the entry.
+    EntryRefused = 22;
+    /// The entry does not follow the newest one of its group.
+    EntryOutdated = 23;
 }

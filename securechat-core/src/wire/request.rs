@@ -9,6 +9,7 @@ use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, InvalidMessage};
 use crate::identity::{Identity, UserName};
 use crate::limits::{ENVELOPES_PER_SEND, PREKEYS_PER_PUBLISH};
+use crate::roster::GroupId;
 use serde::{Deserialize, Serialize};
 
 messages! {
@@ -50,6 +51,12 @@ messages! {
         Send(Send) = 0x0038;
         /// Envelopes that are safely here and can go there.
         Acknowledge(Acknowledge) = 0x0039;
+        /// The next entry of a group's log, or the first one of a new group.
+        GroupEntry(GroupEntry) = 0x0040;
+        /// A group's log from an entry on.
+        GroupLog(FetchLog) = 0x0041;
+        /// The groups of this user.
+        Groups(FetchGroups) = 0x0042;
         /// Room for the chunks of a file.
         CreateBlob(CreateBlob) = 0x0050;
         /// One sealed chunk.
@@ -62,8 +69,6 @@ messages! {
         DeleteBlob(DeleteBlob) = 0x0054;
     }
 }
-
-// 0x0040 to 0x0043 are kept for groups: create, entry, log, list.
 
 impl Request {
     /// The message with this request, under an id that is not 0. [`ApiMisuse::TooLarge`] when the body is.
@@ -247,12 +252,14 @@ pub struct SendItem {
     pub envelope: Bytes,
 }
 
-/// To whom an envelope goes. Number 1 is kept for groups.
+/// To whom an envelope goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Recipient {
     /// One device.
     Device(Identity),
+    /// All devices of all members of a group, but the sender's own.
+    Group(GroupId),
 }
 
 /// [`Request::Acknowledge`].
@@ -270,6 +277,29 @@ pub struct EnvelopeRef {
     pub sender: Identity,
     /// The sender's id for it.
     pub id: EnvelopeId,
+}
+
+/// [`Request::GroupEntry`]. Repeating it is harmless.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GroupEntry {
+    /// The signed entry, on top of the newest one; its signer is this device, its epoch that of the user's current list.
+    pub entry: Bytes,
+}
+
+/// [`Request::GroupLog`]: by who is or was a member, and by everyone where the group is open.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FetchLog {
+    /// The group.
+    pub group: GroupId,
+    /// The first entry wanted.
+    pub from: u32,
+}
+
+/// [`Request::Groups`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FetchGroups {
+    /// Groups after this one; zeros to begin.
+    pub from: GroupId,
 }
 
 /// [`Request::CreateBlob`]. Repeating it with the same size is harmless.

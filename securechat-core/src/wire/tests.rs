@@ -2,6 +2,7 @@ use super::*;
 use crate::codec::Writer;
 use crate::identity::{Identity, UserName};
 use crate::limits::{ENVELOPE_MAX, ENVELOPES_PER_SEND, USER_NAME_MAX};
+use crate::roster::{ENTRY_MAX, GroupId};
 
 fn name() -> UserName {
     UserName::new("alice").unwrap()
@@ -17,6 +18,14 @@ fn password(text: &str) -> Password {
 
 fn blob(size: usize) -> Bytes {
     vec![3; size].into()
+}
+
+fn group() -> GroupId {
+    GroupId::from_bytes([6; 16])
+}
+
+fn head() -> GroupHead {
+    GroupHead { group: group(), sequence: 300, hash: [4; 32] }
 }
 
 fn item(size: usize) -> SendItem {
@@ -58,6 +67,9 @@ pub(super) fn requests() -> Vec<Request> {
         Request::SetPresence(SetPresence { presence: Presence::Away, watch: true }),
         Request::Send(Send { items: vec![item(1), item(0)] }),
         Request::Acknowledge(Acknowledge { envelopes: vec![EnvelopeRef { sender: id(), id: EnvelopeId([1; 16]) }] }),
+        Request::GroupEntry(GroupEntry { entry: blob(40) }),
+        Request::GroupLog(FetchLog { group: group(), from: 300 }),
+        Request::Groups(FetchGroups { from: group() }),
         Request::CreateBlob(CreateBlob { id: blob_id, size: 1 << 40 }),
         Request::PutChunk(PutChunk { id: blob_id, index: 70_000, chunk: blob(100) }),
         Request::MissingChunks(MissingChunks { id: blob_id, from: 1 }),
@@ -98,6 +110,9 @@ pub(super) fn replies() -> Vec<Reply> {
         Reply::SetPresence(Done),
         Reply::Send(Sent { results: vec![SendResult { outcome: SendOutcome::Full, epoch: 1 }] }),
         Reply::Acknowledge(Done),
+        Reply::GroupEntry(Done),
+        Reply::GroupLog(Log { sequence: 300, entries: vec![blob(2), blob(1)], next: 0 }),
+        Reply::Groups(Groups { groups: vec![head()], more: true, lobby: Some(head()) }),
         Reply::CreateBlob(Done),
         Reply::PutChunk(Done),
         Reply::MissingChunks(Missing { ranges: vec![ChunkRange { start: 0, count: 9 }], next: 4 }),
@@ -117,6 +132,7 @@ pub(super) fn pushes() -> Vec<Push> {
             envelope: blob(256),
         }),
         Push::Presence(PresenceChanges { changes: vec![] }),
+        Push::GroupChanged(head()),
         Push::ListProposed(ListProposed { list: blob(1) }),
         Push::PrekeysLow(PrekeysLow { kind: 1, left: 19 }),
         Push::Notice(Notice { code: NoticeCode::ListReplaced, epoch: 0 }),
@@ -178,7 +194,7 @@ fn unknown_kinds_are_told_apart_from_malformed_ones() {
         Received::decode(&bytes)
     };
     assert!(matches!(of(3, 0x0043), Ok(Received::Unknown { id: 3, kind: 0x0043 })));
-    assert!(matches!(of(0, 0x4003), Ok(Received::Unknown { id: 0, kind: 0x4003 })));
+    assert!(matches!(of(0, 0x4007), Ok(Received::Unknown { id: 0, kind: 0x4007 })));
     assert!(matches!(of(3, 0x8043), Ok(Received::Unknown { id: 3, kind: 0x8043 })));
     // A push with an id, a request or a reply without one, and kinds that are of no class.
     for (id, kind) in [(3, 0x4001), (0, 0x0001), (0, 0x8001), (0, REFUSAL_KIND), (3, 0x0000), (3, 0x8000)] {
@@ -217,6 +233,13 @@ fn the_largest_fit() {
     };
     assert!(Push::Deliver(deliver).encode().is_ok());
     assert!(Request::Send(Send { items: vec![item(ENVELOPE_MAX)] }).encode(1).is_ok());
+    let to_group = SendItem { recipient: Recipient::Group(group()), ..item(ENVELOPE_MAX) };
+    assert!(Request::Send(Send { items: vec![to_group] }).encode(1).is_ok());
+    let entries = vec![blob(ENTRY_MAX); ENTRIES_PER_PAGE];
+    assert!(Reply::GroupLog(Log { sequence: u32::MAX, entries, next: u32::MAX }).encode(1).is_ok());
+    let head = GroupHead { sequence: u32::MAX, ..head() };
+    let groups = Groups { groups: vec![head; GROUPS_PER_PAGE], more: true, lobby: Some(head) };
+    assert!(Reply::Groups(groups).encode(1).is_ok());
     let chunk = PutChunk { id: BlobId([0xFF; 16]), index: u32::MAX, chunk: blob(61_536) };
     assert!(Request::PutChunk(chunk).encode(1).is_ok());
     let users = Users { users: vec![entry; USERS_PER_PAGE], next: user.to_string() };

@@ -117,7 +117,7 @@ fn messages(vectors: &mut Vectors) {
             vectors.fails("message", &format!("kind {kind:04x}, cut"), framed(id, kind, body));
         }
     }
-    for code in (1..=22).chain([999]) {
+    for code in (1..=23).chain([999]) {
         let refusal = Refusal::after(RefusalCode::from(code), u32::from(code) * 100).encode(8).unwrap();
         vectors.gives("message", &format!("refusal {code}"), json!({ "bytes": hex(&refusal) }));
     }
@@ -130,7 +130,7 @@ fn messages(vectors: &mut Vectors) {
 fn unknown(vectors: &mut Vectors) {
     for (case, id, kind) in [
         ("a request of an unknown kind: refused", 3, 0x0043),
-        ("a push of an unknown kind: passed over", 0, 0x4003),
+        ("a push of an unknown kind: passed over", 0, 0x4007),
         ("a reply of an unknown kind", 3, 0x8043),
     ] {
         vectors.gives("message", case, framed(id, kind, b"x"));
@@ -173,7 +173,7 @@ fn malformed(vectors: &mut Vectors) {
         ("an empty password", framed(1, 0x0002, &[0])),
         ("a password of 257 bytes", framed(1, 0x0002, &[&[0x81, 0x02][..], &[b'x'; 257]].concat())),
         ("a one-time code of 1,000,000", framed(1, 0x0012, &[0xc0, 0x84, 0x3d])),
-        ("a recipient of another kind", framed(1, 0x0038, &[&[1][..], &[1; 16], &[1], &[7; 32], &[0, 1, 3]].concat())),
+        ("a recipient of another kind", framed(1, 0x0038, &[&[1][..], &[1; 16], &[2], &[7; 32], &[0, 1, 3]].concat())),
         ("a count with nothing behind it", framed(1, 0x0038, &[0xff, 0xff, 0xff, 0xff, 0x0f])),
     ] {
         vectors.fails("message", case, input);
@@ -188,6 +188,18 @@ fn bounds(vectors: &mut Vectors) {
     let send = |count: usize| framed(1, 0x0038, &[&varint(count)[..], &item.repeat(count)].concat());
     vectors.gives("message", "as many envelopes as there may be", send(ENVELOPES_PER_SEND));
     vectors.fails("message", "an envelope too many", send(ENVELOPES_PER_SEND + 1));
+    let to_group = [&[1][..], &[1; 16], &[1], &[6; 16], &[0, 1, 3]].concat();
+    vectors.gives("message", "an envelope for a group", framed(1, 0x0038, &to_group));
+    let log = |count: usize| framed(1, 0x8041, &[&[2, count as u8][..], &[1, 3].repeat(count), &[0]].concat());
+    vectors.gives("message", "as many entries as may be in a reply", log(32));
+    vectors.fails("message", "an entry too many", log(33));
+    let head = [&[6; 16][..], &[1], &[4; 32]].concat();
+    let groups = |count: usize| {
+        let count_bytes = [(count % 128) as u8 | 0x80, (count / 128) as u8];
+        framed(1, 0x8042, &[&count_bytes[..], &head.repeat(count), &[0, 0]].concat())
+    };
+    vectors.gives("message", "as many groups as may be in a reply", groups(512));
+    vectors.fails("message", "a group too many", groups(513));
     let keys = |count: usize| {
         let body = [&[1, b'a', count as u8][..], &[7; 32].repeat(count), &[0]].concat();
         framed(1, 0x0029, &body)

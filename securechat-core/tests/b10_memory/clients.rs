@@ -77,6 +77,7 @@ impl Net {
             identity: local.bundle.identity(),
             server_password: None,
             registration_open: true,
+            lobby: false,
             dummy_password: PasswordHash::new("dummy"),
             limits: Arc::default(),
         };

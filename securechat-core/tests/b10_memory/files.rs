@@ -52,7 +52,7 @@ pub fn b10_file_keys_end_with_the_transfer() {
             model::aead("the key of a chunk", cipher, &of_chunk).must_be_gone();
             model::aead_origin(cipher, &of_chunk).must_be_gone();
         }
-        opener.finish(&sealer.complete().unwrap()).unwrap();
+        opener.finish(&sealer.root().unwrap()).unwrap();
         secrets.must_be_found();
         drop(sealer);
         secrets.must_be_found();

@@ -14,6 +14,7 @@ use securechat_core::identity::{DeviceKeys, LocalIdentity, PrekeyPublic, SignedD
 use securechat_core::limits::DAY;
 use securechat_core::noise::Role;
 use securechat_core::padding::pad;
+use securechat_core::roster::{Action, Entry, GroupId, SignedEntry};
 use securechat_core::suite::{Policy, Suite};
 use securechat_core::vault::Vault;
 use securechat_core::wire::{self, *};
@@ -81,6 +82,25 @@ fn lists() -> [SignedDeviceList; 3] {
     let proposed = first.propose_add(&two.identity).unwrap();
     let second = proposed.countersign(&first, &one.identity).unwrap();
     [first, proposed, second]
+}
+
+/// The first entry of a group.
+fn group() -> SignedEntry {
+    let entry = Entry {
+        identity: keys(1).identity(),
+        group: GroupId::NONE,
+        previous: [0; 32],
+        sequence: 0,
+        time: NOW,
+        epoch: 0,
+        actor: name("alice"),
+        action: Action::Create { name: "friends".into(), open: true, nonce: [7; 16] },
+    };
+    SignedEntry::sign(entry, &keys(1).identity).unwrap()
+}
+
+fn head() -> GroupHead {
+    GroupHead { group: group().group(), sequence: 0, hash: group().hash() }
 }
 
 fn parsers() -> Vec<Seed> {
@@ -155,6 +175,14 @@ fn requests() -> Vec<Seed> {
         ("publish", Request::PublishPrekeys(PublishPrekeys { replace: true, prekeys: vec![prekey.bytes().into()] })),
         ("fetch", Request::FetchKeys(FetchKeys { user, devices: vec![identity], prekey_kind: 2 })),
         ("send", Request::Send(Send { items: vec![envelope(1, 300), envelope(2, 20)] })),
+        (
+            "send_to_group",
+            Request::Send(Send {
+                items: vec![SendItem { recipient: Recipient::Group(group().group()), ..envelope(3, 80) }],
+            }),
+        ),
+        ("group_entry", Request::GroupEntry(GroupEntry { entry: group().bytes().into() })),
+        ("group_log", Request::GroupLog(FetchLog { group: group().group(), from: 300 })),
         ("put_chunk", Request::PutChunk(PutChunk { id: BlobId([4; 16]), index: 300, chunk: random(60).into() })),
     ];
     requests.into_iter().map(|(name, request)| ("request", name, request.encode(7).unwrap().to_vec())).collect()
@@ -175,6 +203,8 @@ fn replies() -> Vec<Seed> {
         ),
         ("keys", Reply::FetchKeys(Keys { epoch: 1, devices: vec![device] })),
         ("sent", Reply::Send(Sent { results: vec![SendResult { outcome: SendOutcome::Full, epoch: 1 }] })),
+        ("log", Reply::GroupLog(Log { sequence: 1, entries: vec![group().bytes().into()], next: 1 })),
+        ("groups", Reply::Groups(Groups { groups: vec![head(); 2], more: true, lobby: Some(head()) })),
         ("missing", Reply::MissingChunks(Missing { ranges: vec![ChunkRange { start: 3, count: 9 }], next: 40 })),
     ];
     let mut seeds: Vec<Seed> =
@@ -196,6 +226,7 @@ fn pushes() -> Vec<Seed> {
     let pushes = [
         ("deliver", Push::Deliver(deliver)),
         ("presence", Push::Presence(PresenceChanges { changes })),
+        ("group_changed", Push::GroupChanged(head())),
         ("list_proposed", Push::ListProposed(ListProposed { list: lists()[1].bytes().into() })),
         ("prekeys_low", Push::PrekeysLow(PrekeysLow { kind: 2, left: 9 })),
         ("notice", Push::Notice(Notice { code: NoticeCode::ListReplaced, epoch: 0 })),
@@ -406,7 +437,22 @@ fn programs() -> Vec<Seed> {
     let asks = |at: u8, what: &[u8]| what.iter().flat_map(|what| [at, 1 - at, 1, *what]).collect::<Vec<u8>>();
     let logins = [[0, 0, 0, 3], [1, 1, 0, 3]].concat();
     let all: Vec<u8> = (7..20).collect();
+    // Who asks, of whose group, a number that says what, and the kind: 23 is an entry, 17 a send.
+    let begun =
+        [[0, 0, 0, 23], [0, 0, 0x11, 23], [0, 0, 0x81, 17], [1, 0, 0x82, 17], [1, 0, 0, 24], [1, 0, 0, 25]].concat();
+    let changed =
+        [[0, 0, 6, 23], [0, 0, 0x15, 23], [1, 0, 0x46, 23], [1, 0, 7, 23], [0, 0, 0x14, 23], [0, 0, 0x83, 17]].concat();
+    let open =
+        [[1, 1, 0, 23], [0, 1, 1, 23], [0, 1, 0x83, 17], [1, 1, 0xc1, 17], [0, 0, 0, 25], [0, 1, 4, 23]].concat();
+    let refused = [[1, 0, 0x11, 23], [0, 0, 0x86, 23], [0, 0, 0x0e, 23], [1, 2, 0x81, 17], [0, 2, 0, 24]].concat();
     seeds.extend([
+        ("relay_ops", "group", [&logins[..], &begun, &changed, &[1, 0, 0x81, 17]].concat()),
+        ("relay_ops", "open_group", [&logins[..], &open, &refused].concat()),
+        (
+            "relay_ops",
+            "group_of_idle",
+            [&logins[..], &begun[..8], &[48], &begun[8..], &changed, &[52, 5, 52, 17, 60, 48]].concat(),
+        ),
         ("relay_ops", "all", [&logins[..], &asks(0, &all), &asks(1, &[19, 14])].concat()),
         ("relay_ops", "blobs", [&logins[..], &[0, 0, 4, 20, 9, 0, 0, 0, 21, 1, 9, 1, 0, 4, 21, 1, 0, 4, 22]].concat()),
         ("relay_ops", "register", vec![2, 2, 0, 1, 2, 2, 0, 3, 2, 0, 1, 17, 0, 0, 0, 3]),

@@ -270,8 +270,8 @@ fn bytes_that_are_no_request_end_a_connection() {
     // A body that does not decode, or a kind that is not known, is refused and no more.
     let mut unknown = Vec::new();
     unknown.put_u32(77);
-    unknown.put_u16(0x0040);
-    unknown.put_prefixed(b"group").unwrap();
+    unknown.put_u16(0x0043);
+    unknown.put_prefixed(b"unknown").unwrap();
     net.relay.handle_data(alice.conn(), &unknown, net.now);
     let mut malformed = Vec::new();
     malformed.put_u32(78);

@@ -9,6 +9,7 @@ mod devices;
 mod envelopes;
 mod failures;
 mod floods;
+mod groups;
 mod keys;
 mod logins;
 mod presence;

@@ -162,6 +162,7 @@ impl Net {
             identity: relay_identity(),
             server_password: None,
             registration_open: true,
+            lobby: false,
             dummy_password: PasswordHash::new("fake$"),
             limits: Arc::new(limits),
         };

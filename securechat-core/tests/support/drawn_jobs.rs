@@ -5,10 +5,11 @@ use rand::{RngExt, SeedableRng};
 use securechat_core::crypto::secret::Secret;
 use securechat_core::identity::{Identity, UserName};
 use securechat_core::relay::{
-    ChunkState, MemoryStore, NewAccount, PasswordHash, Store, StoreJob, StoreResult, StoredItem, StoredList,
+    ChunkState, MemoryStore, NewAccount, NewEntry, PasswordHash, Store, StoreJob, StoreResult, StoredItem, StoredList,
     StoredPrekey,
 };
-use securechat_core::wire::{BlobId, Bytes, EnvelopeId, EnvelopeRef};
+use securechat_core::roster::GroupId;
+use securechat_core::wire::{BlobId, Bytes, EnvelopeId, EnvelopeRef, Recipient};
 
 /// Draws jobs over a small world, so that they meet: few users, devices, ids, and times that move on.
 pub(super) struct Draw {
@@ -64,6 +65,53 @@ impl Draw {
         BlobId([self.below(3) as u8; 16])
     }
 
+    fn group(&mut self) -> GroupId {
+        GroupId::from_bytes([self.below(4) as u8 + 1; 16])
+    }
+
+    fn recipient(&mut self) -> Recipient {
+        if self.chance(40) { Recipient::Group(self.group()) } else { Recipient::Device(self.identity()) }
+    }
+
+    fn users(&mut self) -> Vec<UserName> {
+        let all = ["alice", "bob", "carol", "a.b-c_d"].map(|name| UserName::new(name).unwrap());
+        all.into_iter().filter(|_| self.chance(40)).collect()
+    }
+
+    /// An entry that follows the newest one of its group, most of the time. Its hash says which it is.
+    fn entry(&mut self, reference: &mut MemoryStore) -> NewEntry {
+        let (group, actor) = (self.group(), self.user());
+        let everybody = StoreJob::Log { group, user: actor.clone(), from: 0, count: 0 };
+        let newest = match reference.run(&[everybody]).remove(0) {
+            StoreResult::Log(page) => page.map(|page| page.sequence),
+            other => panic!("{other:?}"),
+        };
+        let newest = if self.chance(10) { Some(self.below(5)) } else { newest };
+        let hash = |sequence: u32| [sequence as u8; 32];
+        let epoch = match reference.run(&[StoreJob::CurrentList { user: actor.clone() }]).remove(0) {
+            StoreResult::List(list) => list.map_or(0, |list| list.epoch),
+            other => panic!("{other:?}"),
+        };
+        let epoch = if self.chance(5) { 99 } else { epoch };
+        let sequence = newest.map_or(0, |newest| newest + 1);
+        let added = self.users();
+        let mut removed = self.users();
+        removed.retain(|user| !added.contains(user));
+        NewEntry {
+            group,
+            before: newest.map(|newest| (newest, hash(newest))),
+            actor: (actor, epoch),
+            sequence,
+            hash: hash(sequence),
+            bytes: self.bytes(),
+            roster: self.bytes(),
+            open: group.as_bytes()[0] < 3,
+            added,
+            removed,
+            room: 3,
+        }
+    }
+
     fn envelope(&mut self) -> EnvelopeId {
         EnvelopeId([self.below(12) as u8; 16])
     }
@@ -71,7 +119,7 @@ impl Draw {
     pub(super) fn job(&mut self, reference: &mut MemoryStore) -> StoreJob {
         self.now += u64::from(self.below(10));
         let now = self.now;
-        match self.below(25) {
+        match self.below(30) {
             0 => StoreJob::Account { user: self.user() },
             1 => StoreJob::CreateAccount(NewAccount {
                 user: self.user(),
@@ -136,7 +184,7 @@ impl Draw {
                 let count = self.below(4);
                 let items = (0..count).map(|_| StoredItem {
                     id: self.envelope(),
-                    recipient: self.identity(),
+                    recipient: self.recipient(),
                     envelope: Some(self.bytes()).filter(|_| self.random.random_bool(0.9)),
                 });
                 let items = items.collect();
@@ -174,6 +222,20 @@ impl Draw {
                     _ => StoreJob::PutChunk { id, owner, index, chunk: self.bytes() },
                 }
             }
+            25 | 26 => StoreJob::PutEntry(self.entry(reference)),
+            27 => StoreJob::Group { group: self.group(), place: self.below(6), user: self.user() },
+            28 => StoreJob::Log {
+                group: self.group(),
+                user: self.user(),
+                from: if self.chance(10) { u32::MAX } else { self.below(6) },
+                count: self.below(4) as usize,
+            },
+            29 => StoreJob::Groups {
+                user: self.user(),
+                after: if self.chance(30) { self.group() } else { GroupId::NONE },
+                count: self.below(4) as usize,
+                lobby: self.chance(50),
+            },
             23 => StoreJob::MissingChunks { id: self.blob(), from: 0, count: 9 },
             _ if self.chance(20) => StoreJob::Expire {
                 envelopes: now.saturating_sub(300),
@@ -214,6 +276,10 @@ pub(super) fn full(result: &StoreResult) -> (String, Vec<Vec<u8>>) {
         }
         StoreResult::Waiting(page) => contents.extend(page.envelopes.iter().map(|waiting| waiting.envelope.to_vec())),
         StoreResult::Chunk(ChunkState::There(chunk)) => contents.push(chunk.to_vec()),
+        StoreResult::Group(state) => {
+            contents.extend(state.roster.iter().chain(&state.entry).map(|bytes| bytes.to_vec()));
+        }
+        StoreResult::Log(Some(page)) => contents.extend(page.entries.iter().map(|entry| entry.to_vec())),
         _ => {}
     }
     (format!("{result:?}"), contents)

@@ -91,7 +91,7 @@ impl Mallory {
 
     /// Puts envelopes into a device's mailbox, and lets its host fetch them on a new connection.
     pub fn deliver(&mut self, net: &mut Net, host: usize, envelopes: Vec<Vec<u8>>) {
-        let recipient = net.hosts[host].client.identity();
+        let recipient = Recipient::Device(net.hosts[host].client.identity());
         let mut items = Vec::new();
         for envelope in envelopes {
             let mut id = [0; 16];

@@ -79,6 +79,14 @@ pub struct Host {
     pub outgoing: BTreeMap<FileId, Vec<u8>>,
     /// What arrived of files.
     pub incoming: BTreeMap<FileId, Vec<u8>>,
+    /// What of it is not on the disk: file, offset, length. A crash takes it.
+    unsynced: Vec<(FileId, usize, usize)>,
+    /// How often each chunk of a file was read.
+    pub reads: BTreeMap<(FileId, u64), usize>,
+    /// How often each offset of a file was written.
+    pub writes: BTreeMap<(FileId, u64), usize>,
+    /// After so many calls the host does nothing any more: it was killed between two of them.
+    pub fuel: Option<usize>,
     links: BTreeMap<LinkId, (u64, usize)>,
     /// Bytes of links that no wire of the net carries: somebody speaks there by hand.
     pub loose: BTreeMap<LinkId, Vec<u8>>,
@@ -134,6 +142,7 @@ impl Net {
             identity: local.bundle.identity(),
             server_password: None,
             registration_open: true,
+            lobby: true,
             dummy_password: PasswordHash::new("dummy"),
             limits: Arc::default(),
         };
@@ -194,6 +203,10 @@ impl Net {
             events: Vec::new(),
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            unsynced: Vec::new(),
+            reads: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            fuel: None,
             links: BTreeMap::new(),
             loose: BTreeMap::new(),
             vault_key,
@@ -219,6 +232,28 @@ impl Net {
             self.hosts[host].events
         );
         host
+    }
+
+    /// A second device of the user of `first`, logged in and approved.
+    pub fn second_device(&mut self, first: usize) -> usize {
+        let (user, policy) = (self.hosts[first].user.to_string(), self.hosts[first].policy.clone());
+        let second = self.add(&user, &policy);
+        self.connect(second);
+        self.run();
+        self.hosts[second].client.log_in(PASSWORD, None, self.now).unwrap();
+        self.drain(second);
+        self.run();
+        let listed = |listed: bool| move |event: &Event| *event == Event::LoggedIn { listed };
+        assert!(self.saw(second, listed(false)), "{:?}", self.hosts[second].events);
+        let device = self.hosts[second].client.identity();
+        let proposed = |event: &Event| *event == Event::DeviceProposed { device };
+        assert!(self.saw(first, proposed), "{:?}", self.hosts[first].events);
+        self.hosts[first].client.approve_device(&device, self.now).unwrap();
+        self.drain(first);
+        self.run();
+        assert!(self.saw(second, listed(true)), "{:?}", self.hosts[second].events);
+        assert_eq!(self.hosts[first].client.devices(), self.hosts[second].client.devices());
+        second
     }
 
     /// Connects a client to the relay.
@@ -301,6 +336,10 @@ impl Net {
         let client = Client::restore(config, vault, records.clone(), history, generator, self.now)?;
         // It is gone without a word: nothing more is taken from it.
         self.hosts[host].client = client;
+        self.hosts[host].fuel = None;
+        for (file, offset, length) in core::mem::take(&mut self.hosts[host].unsynced) {
+            self.hosts[host].incoming.get_mut(&file).unwrap()[offset..offset + length].fill(0xEE);
+        }
         self.hosts[host].records = records;
         self.cut(host);
         self.hosts[host].links.clear();
@@ -342,7 +381,12 @@ impl Net {
     pub fn drain(&mut self, index: usize) {
         loop {
             let host = &mut self.hosts[index];
+            if let Some(fuel) = &mut host.fuel {
+                let Some(left) = fuel.checked_sub(1) else { return };
+                *fuel = left;
+            }
             if let Some(batch) = host.client.poll_save() {
+                host.unsynced.clear();
                 for save in batch {
                     match save.value {
                         Some(value) => host.records.insert(save.key, value),
@@ -374,9 +418,13 @@ impl Net {
             Event::FileNeed { file, chunk, offset, length } => {
                 let Some(bytes) = host.outgoing.get(&file) else { return host.events.push(event) };
                 let bytes = bytes[offset as usize..][..length].to_vec();
-                host.client.supply_file(&file, chunk, &bytes, now).unwrap();
+                *host.reads.entry((file, chunk)).or_default() += 1;
+                // When it fails the client tells of it.
+                let _ = host.client.supply_file(&file, chunk, &bytes, now);
             }
             Event::FileChunk { file, offset, data } => {
+                *host.writes.entry((file, offset)).or_default() += 1;
+                host.unsynced.push((file, offset as usize, data.len()));
                 let bytes = host.incoming.entry(file).or_default();
                 let end = offset as usize + data.len();
                 if bytes.len() < end {
@@ -434,7 +482,8 @@ impl Net {
         panic!("the network does not come to rest");
     }
 
-    fn step(&mut self) -> bool {
+    /// Delivers one thing that is on its way.
+    pub fn step(&mut self) -> bool {
         let now = self.now;
         let mut found = None;
         for (id, wire) in &self.wires {

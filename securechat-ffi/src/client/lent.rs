@@ -3,10 +3,10 @@
 use crate::event::securechat_event_kind::*;
 use crate::event::{
     SECURECHAT_FLAG_ACTIVE, SECURECHAT_FLAG_EXPECTED, SECURECHAT_FLAG_EXPIRED, SECURECHAT_FLAG_LAST,
-    SECURECHAT_FLAG_LISTED, SECURECHAT_FLAG_REMOVED, securechat_event, securechat_event_kind,
+    SECURECHAT_FLAG_LISTED, SECURECHAT_FLAG_OURS, SECURECHAT_FLAG_REMOVED, securechat_event, securechat_event_kind,
 };
 use crate::status::securechat_status;
-use securechat_core::content::MessageId;
+use securechat_core::content::{Conversation, MessageId};
 use securechat_core::crypto::secret::SecretVec;
 use securechat_core::error::Error;
 use securechat_core::event::{Event, Message, MessageBody, RequestKind};
@@ -122,6 +122,14 @@ impl Lent {
         let mut out = self.about(SECURECHAT_EVENT_USER, user);
         out.presence = presence_number(presence);
         with_flag(out, SECURECHAT_FLAG_LAST, self.last_page && self.page.is_empty())
+    }
+
+    /// An event about a user or a group, as it is named in calls.
+    fn about_conversation(&mut self, kind: securechat_event_kind, with: &Conversation) -> securechat_event {
+        self.user = with.to_string();
+        let mut out = event(kind);
+        out.set_user(&self.user);
+        out
     }
 
     /// An event about a user.
@@ -275,7 +283,7 @@ impl Lent {
                 out
             }
             Event::SentCopy { to, message } => {
-                let mut out = self.about(SECURECHAT_EVENT_SENT_COPY, &to);
+                let mut out = self.about_conversation(SECURECHAT_EVENT_SENT_COPY, &to);
                 self.put_message(&mut out, message);
                 out
             }
@@ -296,7 +304,7 @@ impl Lent {
             }
             Event::Unopened { claimed } => self.about(SECURECHAT_EVENT_UNOPENED, &claimed),
             Event::Fork { user } => self.about_any(SECURECHAT_EVENT_FORK, user.as_ref()),
-            Event::FileOffered { from, trust, file, id, name, size, media_type } => {
+            Event::FileOffered { from, trust, file, id, name, size, media_type, group: _ } => {
                 let mut out = self.about(SECURECHAT_EVENT_FILE_OFFERED, &from);
                 out.trust = trust_number(trust);
                 out.file = file;
@@ -306,6 +314,12 @@ impl Lent {
                 self.media_type = media_type;
                 out.set_media_type(&self.media_type);
                 out
+            }
+            Event::FileResumed { file, with, name, size, done, outgoing } => {
+                let mut out = self.about_conversation(SECURECHAT_EVENT_FILE_RESUMED, &with);
+                (out.file, out.offset, out.total) = (file, done, size);
+                self.put_name(&mut out, name);
+                with_flag(out, SECURECHAT_FLAG_OURS, outgoing)
             }
             Event::FileNeed { file, chunk, offset, length } => {
                 let mut out = of_file(SECURECHAT_EVENT_FILE_NEED, file);

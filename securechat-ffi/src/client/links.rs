@@ -203,7 +203,8 @@ pub unsafe extern "C" fn securechat_client_read_output(
     }
 }
 
-/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due.
+/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due and when
+/// it failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn securechat_client_tick(
     client: *mut securechat_client,

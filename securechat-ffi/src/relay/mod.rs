@@ -168,6 +168,7 @@ pub unsafe extern "C" fn securechat_relay_new(
             identity: own,
             server_password: Some(server_password).filter(|hash| !hash.is_empty()).map(PasswordHash::new),
             registration_open: options.registration_open == 1,
+            lobby: false,
             dummy_password: PasswordHash::new(dummy_password),
             limits: settings.limits.clone(),
         };
@@ -203,7 +204,8 @@ pub unsafe extern "C" fn securechat_relay_error(relay: *const securechat_relay) 
     unsafe { error_text(relay) }
 }
 
-/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due.
+/// Does what is due at `now`, and sets `next` to when to call again, in Unix milliseconds; UINT64_MAX when nothing is due and when
+/// it failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn securechat_relay_tick(
     relay: *mut securechat_relay,

@@ -69,3 +69,53 @@ fn c5_errors_say_no_secret() {
         securechat_relay_free(relay);
     }
 }
+
+/// A bare link's errors: neither its keys, nor what is sent, nor what somebody put in the place of a fingerprint.
+#[test]
+fn c5_errors_of_links_say_no_secret() {
+    let identity = identity(NOW);
+    let (keys, public) = (export(identity), bundle_of(identity));
+    // Everything in the export that the bundle does not show.
+    let private = keys.windows(8).filter(|part| !public.windows(8).any(|shown| shown == *part));
+    let secrets: Vec<&[u8]> = private.chain([PASSWORD.as_bytes()]).collect();
+    assert!(secrets.len() > 64, "an export has its private keys");
+
+    let mut seen = std::collections::BTreeSet::new();
+    let mut expect = |link: *mut securechat_link, status: securechat_status, context: &str| {
+        let text = text_of(unsafe { securechat_link_error(link) });
+        assert!(status != SECURECHAT_OK && !text.is_empty(), "{context}: {status:?}, {text}");
+        hides(text, &secrets, context);
+        seen.insert(text.to_owned());
+    };
+    unsafe {
+        // Before it is open, with keys where bytes of the protocol, a fingerprint or a code should be.
+        let [initiator, responder] = link_pair(identity, NOW);
+        expect(initiator, securechat_link_send(initiator, keys.as_ptr(), keys.len()), "send before open");
+        expect(initiator, securechat_link_accept(initiator, keys.as_ptr(), NOW), "accept");
+        expect(initiator, securechat_link_close(initiator, u32::MAX), "close");
+        expect(initiator, securechat_link_output_consume(initiator, usize::MAX), "output_consume");
+        expect(responder, securechat_link_input(responder, keys.as_ptr(), keys.len(), NOW), "input");
+        expect(initiator, securechat_link_end(initiator), "end");
+        free_both([initiator, responder]);
+
+        // Open: data that is too much, and a record that was changed on its way.
+        let [from, to] = open_pair(identity, NOW);
+        let much = PASSWORD.repeat(4_000);
+        expect(from, securechat_link_send(from, much.as_ptr(), much.len()), "send");
+        assert_eq!(securechat_link_send(from, PASSWORD.as_ptr(), PASSWORD.len()), SECURECHAT_OK);
+        let mut wire = vec![0; 4_096];
+        let mut length = 0;
+        assert_eq!(securechat_link_read_output(from, wire.as_mut_ptr(), wire.len(), &raw mut length), SECURECHAT_OK);
+        wire[length - 1] ^= 1;
+        expect(to, securechat_link_input(to, wire.as_ptr(), length, NOW), "a changed record");
+        assert_eq!(securechat_link_close(from, 0), SECURECHAT_OK);
+        expect(from, securechat_link_send(from, PASSWORD.as_ptr(), PASSWORD.len()), "send after close");
+        free_both([from, to]);
+        securechat_identity_free(identity);
+    }
+    assert!(seen.len() >= 7, "few of the errors were met: {seen:?}");
+}
+
+unsafe fn free_both(ends: [*mut securechat_link; 2]) {
+    ends.into_iter().for_each(|end| unsafe { securechat_link_free(end) });
+}

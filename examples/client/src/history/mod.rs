@@ -111,10 +111,14 @@ impl State {
     pub(crate) fn note_event(&mut self, event: &Event, now: u64) -> Result<(), Error> {
         match event {
             Event::Message(message) => {
-                self.history.reach.came = self.note_message(Conversation::User(message.from.clone()), message, now)?;
+                let conversation = match message.group {
+                    Some(within) => Conversation::Group(*within.group.as_bytes()),
+                    None => Conversation::User(message.from.clone()),
+                };
+                self.history.reach.came = self.note_message(conversation, message, now)?;
             }
             Event::SentCopy { to, message } => {
-                self.history.reach.came = self.note_message(Conversation::User(to.clone()), message, now)?;
+                self.history.reach.came = self.note_message(to.into(), message, now)?;
             }
             Event::FileOffered { from, id, name, size, .. } => {
                 let order = self.next_order(now);

@@ -1,6 +1,6 @@
 //! What the history keeps: a message with all that became of it, or a reaction; and how two forms of one become one.
 
-use securechat_core::content::MessageId;
+use securechat_core::content::{self, MessageId};
 use securechat_core::identity::UserName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,6 +14,17 @@ pub enum Conversation {
     User(UserName),
     /// In the group of this id.
     Group([u8; 16]),
+}
+
+impl From<&content::Conversation> for Conversation {
+    fn from(conversation: &content::Conversation) -> Self {
+        match conversation {
+            content::Conversation::User(user) => Self::User(user.clone()),
+            content::Conversation::Group(group) => Self::Group(*group.as_bytes()),
+            // A kind that this version does not know, which the core does not tell of.
+            _ => Self::Group([0; 16]),
+        }
+    }
 }
 
 impl fmt::Display for Conversation {

@@ -16,6 +16,7 @@ impl Config {
         set(&mut self.memory_mailboxes, file.memory_mailboxes);
         set(&mut self.rsa_bits, file.rsa_bits);
         set(&mut self.hash_threads, file.hash_threads);
+        set(&mut self.lobby, file.lobby);
         self.host = file.host.or(self.host.take());
         match (file.server_password, file.server_password_file) {
             (Some(_), Some(_)) => return Err(ConfigError::TwoPasswords),
@@ -54,6 +55,7 @@ struct File {
     server_password: Option<String>,
     server_password_file: Option<PathBuf>,
     registration: Option<Registration>,
+    lobby: Option<bool>,
     suites: Option<Vec<String>>,
     rsa_bits: Option<usize>,
     hash_threads: Option<usize>,

@@ -26,6 +26,9 @@ pub struct Config {
     pub server_password: Option<Zeroizing<String>>,
     /// Whether new users may register.
     pub registration_open: bool,
+    /// Whether the first open group that is made here is offered to everyone as the lobby. Whoever can register can read
+    /// what is written there.
+    pub lobby: bool,
     /// The suites spoken, in order of preference.
     pub suites: Policy,
     /// Bounds on what peers can make grow.
@@ -47,6 +50,7 @@ impl Default for Config {
             memory_mailboxes: false,
             server_password: None,
             registration_open: true,
+            lobby: false,
             suites: Policy::default(),
             limits: Limits::default(),
             rsa_bits: 3072,
@@ -130,6 +134,7 @@ impl fmt::Debug for Config {
             .field("memory_mailboxes", &self.memory_mailboxes)
             .field("server_password", &self.server_password.as_ref().map(|_| ".."))
             .field("registration_open", &self.registration_open)
+            .field("lobby", &self.lobby)
             .field("suites", &self.suites)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
@@ -213,7 +218,7 @@ mod tests {
     #[test]
     fn every_key_is_taken_over() {
         let config = parse(
-            "listen = '127.0.0.1:0'\nhost = 'chat.example'\ndata = '/x'\nmemory-mailboxes = true\nserver-password = 'pw'\nregistration = 'closed'\n\
+            "listen = '127.0.0.1:0'\nhost = 'chat.example'\ndata = '/x'\nmemory-mailboxes = true\nserver-password = 'pw'\nregistration = 'closed'\nlobby = true\n\
              suites = ['0x0202', '0x0101']\nrsa-bits = 2048\nhash-threads = 3\n[limits]\nconnections = 5\nidle-timeout = 20\n\
              [rates]\nlogin = { burst = 7, every = 0.5 }",
         )
@@ -221,7 +226,7 @@ mod tests {
         assert_eq!((config.listen.as_str(), config.host.as_deref()), ("127.0.0.1:0", Some("chat.example")));
         assert_eq!(config.server_password.as_ref().map(|password| password.as_str()), Some("pw"));
         assert_eq!((config.registration_open, config.rsa_bits, config.hash_threads), (false, 2048, 3));
-        assert!(config.memory_mailboxes);
+        assert!(config.memory_mailboxes && config.lobby);
         assert_eq!(config.suites.suites().iter().map(|suite| suite.id()).collect::<Vec<_>>(), [0x0202, 0x0101]);
         assert_eq!((config.limits.connections, config.limits.idle_timeout), (5, Duration::from_secs(20)));
         assert_eq!(config.limits.login_rate, Rate { burst: 7, every: Duration::from_millis(500) });

@@ -18,6 +18,12 @@ pub(super) fn write(event: &RelayEvent, client: Option<SocketAddr>) {
         RelayEvent::Routed { from, to, bytes, transient } => {
             tracing::debug!(from = %Short(from), to = %Short(to), bytes, transient, "envelope taken");
         }
+        RelayEvent::RoutedToGroup { from, group, devices, bytes, transient } => {
+            tracing::debug!(from = %Short(from), %group, devices, bytes, transient, "envelope taken for a group");
+        }
+        RelayEvent::GroupChanged { group, sequence, action, user, identity } => {
+            tracing::info!(%user, device = %Short(identity), %group, sequence, action, "group changed");
+        }
         RelayEvent::ListPublished { user, epoch, devices } => {
             tracing::info!(%user, epoch, devices, "device list published");
         }

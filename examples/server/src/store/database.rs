@@ -9,8 +9,9 @@ use std::time::Duration;
 
 /// "SCHT": marks the file as ours, also for `file(1)`.
 const APPLICATION_ID: i32 = 0x5343_4854;
-/// The version of the tables in `schema.sql`, kept as `user_version`.
-const SCHEMA_VERSION: u32 = 1;
+/// What made each version of the tables out of the one before. Their number is kept as `user_version`.
+const SCHEMA: [&str; 2] = [include_str!("schema.sql"), include_str!("groups.sql")];
+const SCHEMA_VERSION: u32 = SCHEMA.len() as u32;
 
 /// Opens the database at `path`, made if it is not there, brought to the present schema, and found whole.
 pub(crate) fn open(path: &Path) -> Result<Connection, ServerError> {
@@ -60,7 +61,9 @@ fn migrate(connection: &mut Connection, version: u32) -> rusqlite::Result<()> {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(include_str!("schema.sql"))?;
+    for step in SCHEMA.iter().skip(version as usize) {
+        transaction.execute_batch(step)?;
+    }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()

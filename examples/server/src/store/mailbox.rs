@@ -1,11 +1,11 @@
 //! Envelopes that wait for a device, and the ids of those that did.
 
 use super::sql::{bytes, execute, first, identity, int, uint, user};
-use super::{Answer, Stop, lists};
+use super::{Answer, Stop, groups, lists};
 use rusqlite::{Connection, Transaction, params};
 use securechat_core::identity::{Identity, UserName};
 use securechat_core::relay::{SentItem, StoreOutcome, StoreResult, StoredItem, Waiting, WaitingEnvelope};
-use securechat_core::wire::{Bytes, EnvelopeId, EnvelopeRef};
+use securechat_core::wire::{Bytes, EnvelopeId, EnvelopeRef, Recipient};
 use std::collections::HashMap;
 
 /// Devices that are remembered.
@@ -13,13 +13,13 @@ const RECIPIENTS: usize = 100_000;
 
 /// What is known of devices that envelopes are for, until any device or list changes.
 #[derive(Debug, Default)]
-pub(super) struct Recipients(HashMap<Identity, Recipient>);
+pub(super) struct Recipients(HashMap<Identity, Device>);
 
 /// The epoch of the owner's list, and whether the device is in it; none where nobody knows the device.
-type Recipient = Option<(u64, bool)>;
+type Device = Option<(u64, bool)>;
 
 impl Recipients {
-    pub(super) fn find(&mut self, sql: &Connection, identity: &Identity) -> rusqlite::Result<Recipient> {
+    pub(super) fn find(&mut self, sql: &Connection, identity: &Identity) -> rusqlite::Result<Device> {
         if let Some(known) = self.0.get(identity) {
             return Ok(*known);
         }
@@ -57,41 +57,64 @@ pub(super) fn send(
 fn send_one(
     sql: &Transaction<'_>,
     recipients: &mut Recipients,
-    (sender, name): (&Identity, &UserName),
+    sender: (&Identity, &UserName),
     item: &StoredItem,
     room: (usize, u64),
     now: u64,
 ) -> Result<SentItem, Stop> {
-    let Some((epoch, listed)) = recipients.find(sql, &item.recipient)? else {
-        return Ok(SentItem { epoch: 0, outcome: StoreOutcome::Unknown });
-    };
-    let outcome = match &item.envelope {
-        _ if !listed => StoreOutcome::Unknown,
+    let put = |device: Identity| put(sql, sender, &device, item, room, now);
+    Ok(match &item.recipient {
+        Recipient::Device(device) => match recipients.find(sql, device)? {
+            Some((epoch, true)) => SentItem::new(epoch, put(*device)?),
+            recipient => SentItem::new(recipient.map_or(0, |(epoch, _)| epoch), StoreOutcome::Unknown),
+        },
+        Recipient::Group(group) => sent_to_group(groups::recipients(sql, group, sender)?, put)?,
+        _ => SentItem::new(0, StoreOutcome::Unknown),
+    })
+}
+
+/// What became of an envelope for a group, with the number of its newest entry and its devices, if it is for anyone.
+pub(super) fn sent_to_group<E>(
+    recipients: Option<(u64, Vec<Identity>)>,
+    mut put: impl FnMut(Identity) -> Result<StoreOutcome, E>,
+) -> Result<SentItem, E> {
+    let Some((epoch, devices)) = recipients else { return Ok(SentItem::new(0, StoreOutcome::Unknown)) };
+    let devices = devices.into_iter().map(|device| Ok((device, put(device)?))).collect::<Result<_, E>>()?;
+    Ok(SentItem { epoch, outcome: StoreOutcome::Passed, devices })
+}
+
+/// Puts an envelope into the mailbox of a listed device.
+fn put(
+    sql: &Transaction<'_>,
+    (sender, name): (&Identity, &UserName),
+    recipient: &Identity,
+    item: &StoredItem,
+    room: (usize, u64),
+    now: u64,
+) -> Result<StoreOutcome, Stop> {
+    Ok(match &item.envelope {
         None => StoreOutcome::Passed,
-        Some(_) if was_sent(sql, sender, item)? => StoreOutcome::Passed,
-        Some(envelope) if !has_room(sql, &item.recipient, envelope, room)? => StoreOutcome::Full,
+        Some(_) if was_sent(sql, sender, recipient, item)? => StoreOutcome::Passed,
+        Some(envelope) if !has_room(sql, recipient, envelope, room)? => StoreOutcome::Full,
         Some(envelope) => {
             execute(
                 sql,
                 "INSERT INTO envelopes (recipient, sender, id, user, sent_at, envelope) VALUES (?, ?, ?, ?, ?, ?)",
-                params![
-                    item.recipient.as_bytes(),
-                    sender.as_bytes(),
-                    item.id.0,
-                    name.as_str(),
-                    int(now),
-                    &envelope[..],
-                ],
+                params![recipient.as_bytes(), sender.as_bytes(), item.id.0, name.as_str(), int(now), &envelope[..],],
             )?;
             StoreOutcome::Stored(u64::try_from(sql.last_insert_rowid()).unwrap_or_default())
         }
-    };
-    Ok(SentItem { epoch, outcome })
+    })
 }
 
-fn was_sent(sql: &Transaction<'_>, sender: &Identity, item: &StoredItem) -> rusqlite::Result<bool> {
+fn was_sent(
+    sql: &Transaction<'_>,
+    sender: &Identity,
+    recipient: &Identity,
+    item: &StoredItem,
+) -> rusqlite::Result<bool> {
     let statement = "SELECT 1 FROM envelopes WHERE recipient = ? AND sender = ? AND id = ?";
-    let values = params![item.recipient.as_bytes(), sender.as_bytes(), item.id.0];
+    let values = params![recipient.as_bytes(), sender.as_bytes(), item.id.0];
     Ok(first(sql, statement, values, |_| Ok(()))?.is_some())
 }
 

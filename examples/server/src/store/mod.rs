@@ -7,6 +7,7 @@ mod blobs;
 mod chunks;
 mod database;
 mod devices;
+mod groups;
 mod lists;
 mod mailbox;
 mod prekeys;
@@ -22,6 +23,7 @@ use securechat_core::identity::Identity;
 use securechat_core::relay::{
     Mailboxes, SentItem, Store, StoreJob, StoreOutcome, StoreRefusal, StoreResult, StoredItem,
 };
+use securechat_core::wire::Recipient;
 use std::io;
 use std::path::Path;
 use thiserror::Error;
@@ -107,13 +109,18 @@ impl SqliteStore {
         Some(match job {
             StoreJob::Send { sender, user, items, room, room_bytes, now } => {
                 let mut send = |item: &StoredItem| {
-                    let recipient = recipients.find(connection, &item.recipient)?;
-                    let listed = recipient.is_some_and(|(_, listed)| listed);
-                    let outcome = match listed {
-                        true => mailboxes.send((sender, user), item, (*room, *room_bytes), *now),
-                        false => StoreOutcome::Unknown,
-                    };
-                    Ok(SentItem { epoch: recipient.map_or(0, |(epoch, _)| epoch), outcome })
+                    let mut put = |device| mailboxes.send((sender, user), device, item, (*room, *room_bytes), *now);
+                    Ok(match &item.recipient {
+                        Recipient::Device(device) => match recipients.find(connection, device)? {
+                            Some((epoch, true)) => SentItem::new(epoch, put(*device)),
+                            recipient => SentItem::new(recipient.map_or(0, |(epoch, _)| epoch), StoreOutcome::Unknown),
+                        },
+                        Recipient::Group(group) => {
+                            let devices = groups::recipients(connection, group, (sender, user))?;
+                            mailbox::sent_to_group(devices, |device| Ok::<_, rusqlite::Error>(put(device)))?
+                        }
+                        _ => SentItem::new(0, StoreOutcome::Unknown),
+                    })
                 };
                 let sent: rusqlite::Result<_> = items.iter().map(&mut send).collect();
                 sent.map_or(StoreResult::Failed, StoreResult::Sent)
@@ -232,6 +239,10 @@ impl Work<'_> {
             StoreJob::MissingChunks { id, from, count } => blobs::missing(sql, id, *from, *count),
             StoreJob::Chunk { id, index } => blobs::chunk(sql, chunks, id, *index),
             StoreJob::DeleteBlob { id, owner } => blobs::delete(sql, chunks, id, owner),
+            StoreJob::Group { group, place, user } => groups::group(sql, group, *place, user),
+            StoreJob::PutEntry(entry) => groups::put(sql, entry),
+            StoreJob::Log { group, user, from, count } => groups::log(sql, group, user, *from, *count),
+            StoreJob::Groups { user, after, count, lobby } => groups::page(sql, user, after, *count, *lobby),
             StoreJob::Expire { envelopes, prekeys, blobs, unlisted } => {
                 recipients.clear();
                 *expired = *envelopes;

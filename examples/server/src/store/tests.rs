@@ -7,7 +7,8 @@ use super::*;
 use drawn_jobs::{Draw, full};
 use securechat_core::identity::{Identity, UserName};
 use securechat_core::relay::{ChunkState, MemoryStore, NewAccount, PasswordHash, StoredItem, StoredList, StoredPrekey};
-use securechat_core::wire::{BlobId, Bytes, EnvelopeId};
+use securechat_core::roster::GroupId;
+use securechat_core::wire::{BlobId, Bytes, EnvelopeId, Recipient};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -77,7 +78,11 @@ fn both_stores_draw_the_line_at_the_same_moment() {
     let prekeys = (1..=9).map(|id| StoredPrekey { kind: 1, id, bytes: draw.bytes() }).collect();
     let take = |fresh| StoreJob::TakeKeys { user: user.clone(), devices: vec![identity], kind: Some(1), fresh };
     let send = |id, length, now| {
-        let item = StoredItem { id: EnvelopeId([id; 16]), recipient: identity, envelope: Some(vec![0; length].into()) };
+        let item = StoredItem {
+            id: EnvelopeId([id; 16]),
+            recipient: Recipient::Device(identity),
+            envelope: Some(vec![0; length].into()),
+        };
         StoreJob::Send { sender: identity, user: user.clone(), items: vec![item], room: 2, room_bytes: 30, now }
     };
     let expire = |at| StoreJob::Expire { envelopes: at, prekeys: at, blobs: at, unlisted: at };
@@ -263,15 +268,41 @@ fn a_damaged_database_is_a_sentence_that_says_what_to_do() {
     assert!(matches!(SqliteStore::open(folder.path()), Err(ServerError::DatabaseNewer(_))));
 }
 
+/// A database from before there were groups.
+#[test]
+fn an_older_database_is_brought_to_the_present_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let first = Connection::open(&path).unwrap();
+    first.execute_batch(include_str!("schema.sql")).unwrap();
+    first.execute_batch("INSERT INTO users (name, password) VALUES ('alice', 'hash')").unwrap();
+    first.pragma_update(None, "user_version", 1).unwrap();
+    drop(first);
+    let groups = |user| {
+        let user = UserName::new(user).unwrap();
+        StoreJob::Groups { user, after: GroupId::NONE, count: 9, lobby: true }
+    };
+    for _ in 0..2 {
+        let mut store = open(folder.path());
+        assert_eq!(users(&mut store), ["alice"]);
+        assert!(matches!(&store.run(&[groups("alice")])[..], [StoreResult::Groups(page)] if page.groups.is_empty()));
+    }
+    let version: u32 =
+        Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+}
+
 /// The checks that core has for any store.
 #[test]
 fn the_store_conforms() {
-    let mut folders = Vec::new();
-    let checked = securechat_core::relay::conformance::check(&mut || {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path());
-        folders.push(folder);
-        Box::new(store)
-    });
-    assert_eq!(checked, Ok(()));
+    for in_memory in [false, true] {
+        let mut folders = Vec::new();
+        let checked = securechat_core::relay::conformance::check(&mut || {
+            let folder = tempfile::tempdir().unwrap();
+            let store = open(folder.path());
+            folders.push(folder);
+            Box::new(if in_memory { store.with_memory_mailboxes() } else { store })
+        });
+        assert_eq!(checked, Ok(()), "mailboxes in memory: {in_memory}");
+    }
 }

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod crowds;
+mod groups;
 mod imported_users;
 #[cfg(unix)]
 mod program;

@@ -1,4 +1,5 @@
-//! The primitives, from one of two sources. Only the modules in here name a crypto crate.
+//! The primitives, from one of two sources. Only the modules in here name a crypto crate; `securechat-ciphers` beside this one is
+//! a part of them that is always compiled for speed.
 //!
 //! [`Backend`] is what both have in common. What is built from the primitives is generic over it, so that one test
 //! suite runs over both; everything else uses [`Active`].
@@ -8,8 +9,6 @@
 pub(crate) mod aws_lc;
 #[cfg_attr(securechat_fuzz_stub, allow(dead_code))]
 pub(crate) mod dalek;
-pub(crate) mod hashes;
-pub(crate) mod hmac_sha1;
 #[cfg_attr(securechat_fuzz_stub, allow(dead_code))]
 pub(crate) mod oaep;
 // With the fast backend in place this one still makes and checks RSA keys; the rest of it is what tests compare with.
@@ -17,6 +16,9 @@ pub(crate) mod oaep;
 pub(crate) mod rust_crypto;
 #[cfg(securechat_fuzz_stub)]
 pub(crate) mod stub;
+
+/// SHA-2, HMAC and HKDF, which are the same in every backend.
+pub(crate) use securechat_ciphers::hash as hashes;
 
 use super::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use super::rsa::PublicKey;

@@ -10,19 +10,16 @@ use crate::crypto::mlkem::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use crate::crypto::rsa::{EXPONENT, PublicKey};
 use crate::crypto::secret::Secret;
 use crate::error::{ApiMisuse, Decrypt, InvalidMessage};
-use aes::cipher::consts::U12;
-use aes::cipher::{Array, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
-use aes_gcm::AesGcm;
-use aes_gcm::aead::AeadInOut;
 use crypto_bigint::BoxedUint;
-use ml_kem::{Decapsulate, KeyExport, ml_kem_768};
 use rand_core::CryptoRng;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey, hazmat};
+use securechat_ciphers::aes::{self, Aes128Cbc, Aes256Cbc};
+use securechat_ciphers::mlkem;
 use subtle::{Choice, ConstantTimeEq};
 use x25519_dalek::StaticSecret;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The portable backend.
 pub(crate) struct RustCrypto;
@@ -30,13 +27,13 @@ pub(crate) struct RustCrypto;
 impl Backend for RustCrypto {
     type Mac = KeptHmac<32>;
     type Gcm = Aes256Gcm;
-    type Cbc = AesCbc<aes::Aes256>;
+    type Cbc = AesCbc<Aes256Cbc>;
     type Block = Aes256Block;
     type X25519 = X25519Key;
     type RsaPrivate = RsaKey;
     type MlKemPrivate = MlKemKey;
     type Mac128 = KeptHmac<16>;
-    type Cbc128 = AesCbc<aes::Aes128>;
+    type Cbc128 = AesCbc<Aes128Cbc>;
 
     fn rsa_encrypt(key: &PublicKey, message: &[u8; 32], rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
         let mut seed = Zeroizing::new([0; 32]);
@@ -48,27 +45,25 @@ impl Backend for RustCrypto {
         key: &[u8; ENCAPSULATION_KEY_LEN],
         rng: &mut dyn CryptoRng,
     ) -> Result<(Vec<u8>, Secret<32>), InvalidMessage> {
-        let key = ml_kem_768::EncapsulationKey::new(key.into()).map_err(|_| InvalidMessage::PublicKey)?;
-        let message = Secret::<32>::random(rng);
-        let (ciphertext, mut secret) = key.encapsulate_deterministic(message.as_bytes().into());
-        Ok((ciphertext.to_vec(), taken(secret.as_mut())))
+        let (message, mut secret) = (Secret::<32>::random(rng), Secret::zero());
+        let ciphertext = mlkem::encapsulate(key, message.as_bytes(), secret.as_mut_bytes());
+        Ok((ciphertext.ok_or(InvalidMessage::PublicKey)?, secret))
     }
 }
 
-/// GCM needs AES in one direction only, which halves the expanded key.
-pub(crate) struct Aes256Gcm(AesGcm<aes::Aes256Enc, U12>);
+pub(crate) struct Aes256Gcm(aes::Aes256Gcm);
 
 impl Gcm for Aes256Gcm {
     fn new(key: &[u8; 32]) -> Self {
-        Self(AesGcm::new(key.into()))
+        Self(aes::Aes256Gcm::new(key))
     }
 
     fn seal(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8]) -> Result<[u8; 16], Decrypt> {
-        self.0.encrypt_inout_detached(nonce.into(), ad, buffer.into()).map(Into::into).map_err(|_| Decrypt)
+        self.0.seal(nonce, ad, buffer).ok_or(Decrypt)
     }
 
     fn open(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> Result<(), Decrypt> {
-        self.0.decrypt_inout_detached(nonce.into(), ad, buffer.into(), tag.into()).map_err(|_| Decrypt)
+        self.0.open(nonce, ad, buffer, tag).ok_or(Decrypt)
     }
 }
 
@@ -78,34 +73,32 @@ macro_rules! cbc {
     ($cipher:ty, $key:literal) => {
         impl Cbc<$key> for AesCbc<$cipher> {
             fn new(key: &[u8; $key]) -> Self {
-                Self(KeyInit::new(key.into()))
+                Self(<$cipher>::new(key))
             }
 
             fn encrypt(&self, iv: &[u8; 16], blocks: &mut [[u8; 16]]) {
-                cbc::Encryptor::inner_iv_init(&self.0, iv.into())
-                    .encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+                self.0.encrypt(iv, blocks);
             }
 
             fn decrypt(&self, iv: &[u8; 16], blocks: &mut [[u8; 16]]) {
-                cbc::Decryptor::inner_iv_init(&self.0, iv.into())
-                    .decrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+                self.0.decrypt(iv, blocks);
             }
         }
     };
 }
 
-cbc!(aes::Aes256, 32);
-cbc!(aes::Aes128, 16);
+cbc!(Aes256Cbc, 32);
+cbc!(Aes128Cbc, 16);
 
-pub(crate) struct Aes256Block(aes::Aes256Enc);
+pub(crate) struct Aes256Block(aes::Aes256Block);
 
 impl Block for Aes256Block {
     fn new(key: &[u8; 32]) -> Self {
-        Self(KeyInit::new(key.into()))
+        Self(aes::Aes256Block::new(key))
     }
 
     fn encrypt(&self, block: &mut [u8; 16]) {
-        self.0.encrypt_block(block.into());
+        self.0.encrypt(block);
     }
 }
 
@@ -132,36 +125,30 @@ impl X25519 for X25519Key {
 }
 
 /// An expanded ML-KEM key.
-pub(crate) struct MlKemKey(ml_kem_768::DecapsulationKey);
+pub(crate) struct MlKemKey(mlkem::DecapsulationKey);
 
 impl MlKemKey {
     /// The key expanded, as FIPS 203 encodes it.
     #[cfg(feature = "aws-lc")]
-    #[allow(deprecated)] // Deprecated for keeping keys in; it is handed to the other backend and dropped.
     pub(super) fn expanded(&self) -> Zeroizing<[u8; 2400]> {
-        Zeroizing::new(ml_kem::ExpandedKeyEncoding::to_expanded_bytes(&self.0).into())
+        self.0.expanded()
     }
 }
 
 impl MlKemPrivate for MlKemKey {
     fn from_seed(seed: &[u8; 64]) -> Self {
-        Self(ml_kem_768::DecapsulationKey::from_seed((*seed).into()))
+        Self(mlkem::DecapsulationKey::from_seed(seed))
     }
 
     fn encapsulation_key(&self) -> Box<[u8; ENCAPSULATION_KEY_LEN]> {
-        Box::new(self.0.encapsulation_key().to_bytes().into())
+        self.0.encapsulation_key()
     }
 
     fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> Option<Secret<32>> {
-        Some(taken(self.0.decapsulate(ciphertext.into()).as_mut()))
+        let mut secret = Secret::zero();
+        self.0.decapsulate(ciphertext, secret.as_mut_bytes());
+        Some(secret)
     }
-}
-
-/// Moves a secret that lies open to where it is wiped.
-fn taken(bytes: &mut [u8; 32]) -> Secret<32> {
-    let secret = Secret::from_bytes(bytes);
-    bytes.zeroize();
-    secret
 }
 
 /// An RSA private key with the precomputed values of the Chinese remainder theorem.

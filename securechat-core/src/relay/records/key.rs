@@ -2,6 +2,7 @@
 
 use crate::error::ApiMisuse;
 use crate::identity::{Identity, UserName};
+use crate::roster::GroupId;
 use crate::wire::{BlobId, EnvelopeId, EnvelopeRef};
 use core::fmt;
 use core::str::FromStr;
@@ -21,6 +22,9 @@ pub(super) enum Key {
     Mail(Identity, EnvelopeRef),
     Blob(BlobId),
     Chunk(BlobId, u32),
+    Group(GroupId),
+    /// A place in the log, from 0.
+    Entry(GroupId, u32),
 }
 
 impl fmt::Display for Key {
@@ -35,6 +39,8 @@ impl fmt::Display for Key {
             Self::Mail(device, name) => write!(formatter, "mail/{device}/{}/{:?}", name.sender, name.id),
             Self::Blob(id) => write!(formatter, "blob/{id:?}"),
             Self::Chunk(id, index) => write!(formatter, "chunk/{id:?}/{index}"),
+            Self::Group(group) => write!(formatter, "group/{group}"),
+            Self::Entry(group, place) => write!(formatter, "entry/{group}/{place}"),
         }
     }
 }
@@ -65,6 +71,8 @@ fn read(text: &str) -> Option<Key> {
         }
         "blob" => Key::Blob(BlobId(hex(part()?)?)),
         "chunk" => Key::Chunk(BlobId(hex(part()?)?), part()?.parse().ok()?),
+        "group" => Key::Group(part()?.parse().ok()?),
+        "entry" => Key::Entry(part()?.parse().ok()?, part()?.parse().ok()?),
         _ => return None,
     })
 }
@@ -103,6 +111,8 @@ mod tests {
             format!("mail/{device}/{device}/{id}"),
             format!("blob/{id}"),
             format!("chunk/{id}/10"),
+            format!("group/{id}"),
+            format!("entry/{id}/10"),
         ] {
             assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
             assert!(text.len() <= 167);

@@ -6,8 +6,9 @@ mod drawn_jobs;
 use super::*;
 use crate::crypto::secret::Secret;
 use crate::relay::conformance;
-use crate::relay::{NewAccount, PasswordHash, Store, StoreOutcome, StoredItem, StoredList, StoredPrekey};
-use crate::wire::{BlobId, EnvelopeId};
+use crate::relay::{NewAccount, NewEntry, PasswordHash, Store, StoreOutcome, StoredItem, StoredList, StoredPrekey};
+use crate::roster::GroupId;
+use crate::wire::{BlobId, EnvelopeId, Recipient};
 use drawn_jobs::{Draw, full};
 
 type Map = BTreeMap<String, Vec<u8>>;
@@ -93,6 +94,10 @@ fn needed(memory: &mut MemoryStore) -> Map {
         keys.push(Key::Blob(*id));
         keys.extend(blob.chunks.keys().map(|index| Key::Chunk(*id, *index)));
     }
+    for (id, group) in &memory.groups {
+        keys.push(Key::Group(*id));
+        keys.extend((0..=group.sequence).map(|place| Key::Entry(*id, place)));
+    }
     let mut records = Map::new();
     for key in keys {
         let value = memory.take_value(&key).map(RecordValue).unwrap();
@@ -146,7 +151,7 @@ fn its_answers_are_those_from_memory_and_its_records_what_is_needed() {
             same_records(&live, &mut memory, &jobs);
         }
     }
-    let all = ["blob", "chunk", "device", "list", "mail", "number", "prekey", "proposal", "user"];
+    let all = ["blob", "chunk", "device", "entry", "group", "list", "mail", "number", "prekey", "proposal", "user"];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all);
 }
 
@@ -205,7 +210,7 @@ fn envelope(number: u32) -> EnvelopeId {
 fn send(numbers: &[u32], now: u64) -> StoreJob {
     let item = |number: &u32| StoredItem {
         id: envelope(*number),
-        recipient: device(1),
+        recipient: Recipient::Device(device(1)),
         envelope: Some(b"envelope"[..].into()),
     };
     let items = numbers.iter().map(item).collect();
@@ -230,6 +235,24 @@ fn expire(before: u64) -> StoreJob {
     StoreJob::Expire { envelopes: before, prekeys: before, blobs: before, unlisted: before }
 }
 
+/// Alice's group, with these who come and go.
+fn put_entry(sequence: u32, added: &[&str], removed: &[&str]) -> StoreJob {
+    let users = |names: &[&str]| names.iter().copied().map(user).collect();
+    StoreJob::PutEntry(NewEntry {
+        group: GroupId::from_bytes([6; 16]),
+        before: sequence.checked_sub(1).map(|before| (before, [before as u8; 32])),
+        actor: (user("alice"), 0),
+        sequence,
+        hash: [sequence as u8; 32],
+        bytes: b"entry"[..].into(),
+        roster: b"roster"[..].into(),
+        open: true,
+        added: users(added),
+        removed: users(removed),
+        room: 9,
+    })
+}
+
 #[test]
 fn a_job_writes_what_it_changes_and_nothing_else() {
     let mut host = Host::default();
@@ -239,6 +262,10 @@ fn a_job_writes_what_it_changes_and_nothing_else() {
     assert_eq!(host.changes(account("alice", 1)), ["user/alice", "list/alice/0", &format!("device/{one}")]);
     assert_eq!(host.changes(account("bob", 2)).len(), 3);
     assert_eq!(host.changes(account("alice", 3)), [""; 0]);
+    let (group, entry) = (format!("group/{}", "06".repeat(16)), |place| format!("entry/{}/{place}", "06".repeat(16)));
+    assert_eq!(host.changes(put_entry(0, &["alice"], &[])), [group.clone(), entry(0)]);
+    assert_eq!(host.changes(put_entry(0, &["alice"], &[])), [""; 0]);
+    assert_eq!(host.changes(put_entry(1, &["bob"], &[])), [group, entry(1)]);
     let (secret, alice) = (Secret::from_bytes(&[1; 20]), user("alice"));
     assert_eq!(host.changes(StoreJob::SetCode { user: alice.clone(), secret, step: 1 }), ["user/alice"]);
     assert_eq!(host.changes(StoreJob::UseCode { user: alice.clone(), step: 2 }), ["user/alice"]);
@@ -256,6 +283,20 @@ fn a_job_writes_what_it_changes_and_nothing_else() {
     assert_eq!(changes, [format!("device/{one}"), format!("-{}", prekey(2)), format!("-{}", prekey(3)), prekey(4)]);
     assert_eq!(host.changes(send(&[1, 2], 9)), [mail(1), mail(2)]);
     assert_eq!(host.changes(send(&[1], 9)), [""; 0]);
+    // Everybody in the group but the sender.
+    let mut to_group = send(&[7], 9);
+    if let StoreJob::Send { items, .. } = &mut to_group {
+        items.iter_mut().for_each(|item| item.recipient = Recipient::Group(GroupId::from_bytes([6; 16])));
+    }
+    let each = [one, three].map(|device| format!("mail/{device}/{two}/{:?}", envelope(7)));
+    assert_eq!(host.changes(to_group), each);
+    assert_eq!(
+        host.changes(StoreJob::Acknowledge {
+            recipient: one,
+            envelopes: vec![EnvelopeRef { sender: two, id: envelope(7) }]
+        }),
+        [each[0].clone()]
+    );
     assert_eq!(host.changes(acknowledge(&[1, 9])), [mail(1)]);
     assert_eq!(host.changes(acknowledge(&[1])), [""; 0]);
     let bundle = |number, now| StoreJob::PutBundle {
@@ -284,8 +325,9 @@ fn a_job_writes_what_it_changes_and_nothing_else() {
     let mut gone = host.changes(expire(99));
     gone.sort_unstable();
     let (one, five) = (format!("-device/{one}"), format!("-device/{}", device(5)));
-    let (mail, last) = ([1, 2].map(|number| format!("-{}", mail(number))), format!("-{place}"));
-    assert_eq!(gone, [&format!("-{key}"), &last, &one, &five, &mail[0], &mail[1], "number"]);
+    let (mail, last) = ([1, 2, 7].map(|number| format!("-{}", mail(number))), format!("-{place}"));
+    let of_group = format!("-{}", each[1]);
+    assert_eq!(gone, [&format!("-{key}"), &last, &one, &five, &mail[0], &mail[1], &mail[2], &of_group, "number"]);
 }
 
 #[test]
@@ -367,16 +409,22 @@ fn records_are_as_they_are_drawn() {
         acknowledge(&[3]),
         blob(2),
         put_chunk(1, &b"chunk"[..].into()),
+        put_entry(0, &["alice", "bob"], &[]),
+        put_entry(1, &[], &["bob"]),
     ] {
         host.changes(job);
     }
     let (one, two, id) = (device(1), device(2), "07".repeat(16));
     let ones = |count| vec![5; count];
-    let expected: [(String, Vec<u8>); 12] = [
+    let group = [&[0, 1, 1][..], &[1; 32], b"\x06roster\x02\x05alice\x01\x03bob\x00"].concat();
+    let expected: [(String, Vec<u8>); 15] = [
         (format!("blob/{id}"), b"\x05alice\x63\x02\x09".to_vec()),
         (format!("chunk/{id}/1"), b"chunk".to_vec()),
         (format!("device/{one}"), b"\x05alice\x01\x09\x01\x01\x06bundle\x01\x01\x03".to_vec()),
         (format!("device/{two}"), b"\x03bob\x01\x09\x01\x01\x06bundle\x00".to_vec()),
+        (format!("entry/{}/0", "06".repeat(16)), b"\x05entry".to_vec()),
+        (format!("entry/{}/1", "06".repeat(16)), b"\x05entry".to_vec()),
+        (format!("group/{}", "06".repeat(16)), group),
         ("list/alice/0".into(), [&[0; 33], &b"\x04list"[..]].concat()),
         ("list/bob/0".into(), [&[0; 33], &b"\x04list"[..]].concat()),
         (format!("mail/{one}/{two}/{:?}", envelope(2)), b"\x02\x09\x01\x03bob\x08envelope".to_vec()),
@@ -491,10 +539,24 @@ fn records_that_contradict_each_other_are_refused() {
     host.changes(send(&[1], 9));
     host.changes(blob(2));
     host.changes(put_chunk(0, &b"chunk"[..].into()));
+    // Under the epoch of the list that was put.
+    for sequence in 0..2 {
+        let StoreJob::PutEntry(entry) = put_entry(sequence, &[], &[]) else { panic!() };
+        host.changes(StoreJob::PutEntry(NewEntry { actor: (user("alice"), 1), ..entry }));
+    }
+    let group = "06".repeat(16);
     let whole = host.records;
     assert!(restore(&whole).is_ok());
     let (one, two, id) = (device(1), device(2), "07".repeat(16));
-    for owner in ["user/alice", "list/alice/0", &format!("device/{one}"), &format!("blob/{id}")] {
+    for owner in [
+        "user/alice",
+        "list/alice/0",
+        &format!("device/{one}"),
+        &format!("blob/{id}"),
+        &format!("group/{group}"),
+        &format!("entry/{group}/0"),
+        &format!("entry/{group}/1"),
+    ] {
         let mut records = whole.clone();
         records.remove(owner).unwrap();
         assert_eq!(restore(&records).err(), Some(ApiMisuse::Record), "without {owner}");
@@ -514,6 +576,7 @@ fn records_that_contradict_each_other_are_refused() {
         ("another number", named(2), mail(NUMBER_MAX), true),
         ("a last number that cannot be", "number".into(), number(NUMBER_MAX + 1), false),
         ("another last number", "number".into(), number(NUMBER_MAX), true),
+        ("an entry after the newest", format!("entry/{group}/2"), whole[&format!("entry/{group}/1")].clone(), false),
         ("a kind that is not known", "users/alice".into(), Vec::new(), false),
     ];
     for (what, key, value, fits) in records {

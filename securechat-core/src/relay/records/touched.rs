@@ -28,6 +28,7 @@ impl MemoryStore {
             }
             StoreJob::PutProposal { user, .. } => vec![Key::Proposal(user.clone())],
             StoreJob::PutBundle { identity, .. } => vec![Key::Device(*identity)],
+            StoreJob::PutEntry(entry) => vec![Key::Group(entry.group), Key::Entry(entry.group, entry.sequence)],
             StoreJob::PutPrekeys { identity, prekeys, .. } if !prekeys.is_empty() => vec![Key::Device(*identity)],
             _ => Vec::new(),
         }
@@ -82,6 +83,8 @@ impl MemoryStore {
                 self.devices.get(device).is_some_and(|device| device.prekeys.contains_key(&(*kind, *id)))
             }
             Key::Blob(id) => self.blobs.contains_key(id),
+            Key::Group(group) => self.groups.contains_key(group),
+            Key::Entry(group, place) => self.groups.get(group).is_some_and(|group| *place <= group.sequence),
             Key::Chunk(id, index) => self.blobs.get(id).is_some_and(|blob| blob.chunks.contains_key(index)),
             Key::Number | Key::Mail(..) => false,
         }

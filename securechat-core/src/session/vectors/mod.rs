@@ -3,9 +3,10 @@
 mod cases;
 mod foreign;
 
+use super::chain::kdf_chain;
 use super::envelope::{Envelope, SessionMessage};
 use super::handshake::{derive_roots, prologue};
-use super::ratchet::{kdf_chain, kdf_root};
+use super::ratchet::kdf_root;
 use super::state::salted;
 use super::{OpenError, SenderCheck, Sessions};
 use crate::crypto::secret::Secret;

@@ -4,6 +4,7 @@ use crate::app::{App, Exit, Offer, Waiting};
 use crate::screen::Tone;
 use crate::sentence;
 use securechat_client::Update;
+use securechat_core::content::Conversation;
 use securechat_core::event::{Event, Message, MessageBody, RequestKind};
 use securechat_core::identity::{Trust, UserName};
 use securechat_core::wire::Presence;
@@ -195,7 +196,7 @@ impl App {
         }
     }
 
-    fn show_message(&mut self, copied_to: Option<UserName>, message: Message) {
+    fn show_message(&mut self, copied_to: Option<Conversation>, message: Message) {
         let Message { id, from, trust, sent_at, body, .. } = message;
         self.names.add(from.as_str());
         let tone = if copied_to.is_some() { Tone::Mine } else { Tone::Theirs };

@@ -2,6 +2,7 @@
 //! AWS-LC's on much, and in half the time on the few bytes of a key derivation, since no context is allocated.
 
 use ::hmac::{Hmac, KeyInit, Mac as _};
+use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 /// Longest output of HKDF with SHA-256, in bytes.
@@ -19,14 +20,14 @@ pub fn sha512(parts: &[&[u8]]) -> [u8; 64] {
 
 /// `HMAC-SHA-256(key, parts)` (RFC 2104), into storage of the caller's, who wipes it. A key may have any length.
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
-    let mut mac = hmac(key);
+    let mut mac: Hmac<Sha256> = keyed(key);
     parts.iter().for_each(|part| mac.update(part));
     out.copy_from_slice(mac.finalize().as_bytes());
 }
 
 /// HMAC-SHA-256 of each of two messages under one key, which is prepared once.
 pub fn hmac_sha256_twice(key: &[u8], messages: [&[u8]; 2], out: [&mut [u8; 32]; 2]) {
-    let mac = hmac(key);
+    let mac: Hmac<Sha256> = keyed(key);
     for (message, out) in messages.into_iter().zip(out) {
         out.copy_from_slice(mac.clone().chain_update(message).finalize().as_bytes());
     }
@@ -48,6 +49,11 @@ pub fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
     }
 }
 
+/// `HMAC-SHA-1(key, message)`, for the one-time codes of RFC 6238, which fixes it.
+pub fn hmac_sha1(key: &[u8; 20], message: &[u8]) -> [u8; 20] {
+    keyed::<Hmac<Sha1>>(key).chain_update(message).finalize().into_bytes().into()
+}
+
 /// Fills what HKDF can fill of `out`.
 fn expand(hkdf: &hkdf::Hkdf<Sha256>, info: &[&[u8]], out: &mut [u8]) {
     debug_assert!(out.len() <= HKDF_MAX, "HKDF gives at most {HKDF_MAX} bytes");
@@ -57,8 +63,8 @@ fn expand(hkdf: &hkdf::Hkdf<Sha256>, info: &[&[u8]], out: &mut [u8]) {
 }
 
 #[allow(clippy::expect_used)] // HMAC takes keys of any length.
-fn hmac(key: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("any length")
+fn keyed<M: KeyInit>(key: &[u8]) -> M {
+    M::new_from_slice(key).expect("any length")
 }
 
 fn digest<D: Digest>(parts: &[&[u8]]) -> sha2::digest::Output<D> {

@@ -1,0 +1,369 @@
+//! What is known of groups, as records.
+
+use crate::codec::{decode, encode_secret};
+use crate::content::MessageId;
+use crate::crypto::secret::SecretVec;
+use crate::error::{ApiMisuse, Error};
+use crate::group::{GroupLog, KeyId, ReceiverKey, SenderKey};
+use crate::identity::{Identity, UserName};
+use crate::limits::{GROUP_GRACE, GROUP_WAITING, GROUP_WAITING_BYTES, SENDER_KEYS_PER_DEVICE};
+use crate::record::{Changes, Records};
+use crate::roster::{Action, GroupId, SignedEntry};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Prefixes of the records: `group/<id>` with what this device wants of a group, `group-entry/<id>/<sequence>` with its log,
+/// `group-key/<id>` with what this device sends under, `group-out/<number>` and `group-in/<number>` with messages on their
+/// way and messages that wait.
+const GROUP: &str = "group/";
+const ENTRY: &str = "group-entry/";
+const OWN: &str = "group-key/";
+const OUT: &str = "group-out/";
+const WAITING: &str = "group-in/";
+
+/// Sender keys for groups that are not known here (yet), at most.
+const STRAY_KEYS: usize = 1_024;
+
+/// All groups of this device.
+#[derive(Default)]
+pub(in crate::client) struct Groups {
+    pub(super) known: BTreeMap<GroupId, Box<Known>>,
+    pub(super) keys: BTreeMap<(GroupId, KeyId), Box<ReceiverKey>>,
+    pub(super) out: BTreeMap<u64, Outgoing>,
+    next_out: u64,
+    waiting: BTreeMap<u64, Waiting>,
+    next_waiting: u64,
+    /// Logs that are being fetched.
+    pub(super) syncs: BTreeMap<GroupId, Sync>,
+    /// Older device lists of users, fetched for entries that were signed under them: by user and epoch.
+    pub(super) past: BTreeMap<(UserName, u64), Vec<Identity>>,
+    /// Users whose older lists are being fetched.
+    pub(super) fetching: BTreeSet<UserName>,
+    /// Whether the relay has told which groups there are, on this connection.
+    pub(super) ready: bool,
+    /// The groups that it named so far.
+    pub(super) named: BTreeSet<GroupId>,
+    /// What members were asked for, so that nobody is asked twice on a connection.
+    pub(super) asked: BTreeSet<(Identity, GroupId, Wanted)>,
+    /// Until when the relay is not asked to take entries.
+    pub(super) rest: u64,
+}
+
+/// What a member was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wanted {
+    Key(KeyId),
+    Entries(u32),
+    /// Not asked for, but told: the entries up to this one.
+    Told(u32),
+}
+
+/// One group.
+pub(super) struct Known {
+    pub(super) log: GroupLog,
+    pub(super) wishes: Wishes,
+    pub(super) own: Own,
+}
+
+/// What this device wants of a group, and what it has seen beside its log.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Wishes {
+    /// What is to be done to it, in order.
+    pub(super) actions: VecDeque<Action>,
+    /// The entry for the first of them, or the one that creates the group: signed, and neither taken nor refused (G2).
+    pub(super) signed: Option<SignedEntry>,
+    /// The first entry of another log that claims to be this group's (G6).
+    pub(super) fork: Option<SignedEntry>,
+    /// Hashes of entries that the host decided against.
+    pub(super) rejected: Vec<[u8; 32]>,
+}
+
+/// What this device sends under, and who has it.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Own {
+    pub(super) key: Option<SenderKey>,
+    pub(super) handed: BTreeMap<UserName, Handed>,
+}
+
+/// To whom of a user's devices a key was handed.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Handed {
+    /// The number of the first message that they open.
+    pub(super) from: u32,
+    /// The devices; none named while the user's devices are not known.
+    pub(super) devices: BTreeSet<Identity>,
+}
+
+/// An entry as it is stored, with the time at which it came.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    at: u64,
+    entry: SignedEntry,
+}
+
+/// A message on its way to a group.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Outgoing {
+    pub(super) id: MessageId,
+    pub(super) group: GroupId,
+    pub(super) content: SecretVec,
+    pub(super) envelope_id: [u8; 16],
+    /// Kept until the relay has it, so that a repetition is the same bytes.
+    pub(super) sealed: Option<Vec<u8>>,
+    pub(super) created: u64,
+    #[serde(skip)]
+    pub(super) in_flight: bool,
+}
+
+/// A message that cannot be opened yet (G5, G6).
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Waiting {
+    pub(super) group: GroupId,
+    /// Who sent it, as the relay says: good for asking only (L9).
+    pub(super) claimed: UserName,
+    pub(super) device: Identity,
+    pub(super) at: u64,
+    pub(super) envelope: Vec<u8>,
+}
+
+/// A log that is being fetched.
+#[derive(Default)]
+pub(super) struct Sync {
+    /// Whether a request for it is open.
+    pub(super) asked: bool,
+    /// The next entry to ask for, while the relay has more.
+    pub(super) from: Option<u32>,
+    pub(super) incoming: VecDeque<SignedEntry>,
+    /// Whether the whole log was asked for, because its end did not follow.
+    pub(super) whole: bool,
+    /// Whether this user wants to come in (G3).
+    pub(super) join: bool,
+    /// Users who were looked up for it.
+    pub(super) looked_up: BTreeSet<UserName>,
+    /// Entries that came, before which this group was not known.
+    pub(super) news: bool,
+}
+
+impl Groups {
+    pub(in crate::client) fn restore(records: &Records) -> Result<Self, Error> {
+        let mut groups = Self::default();
+        for (name, value) in records.with_prefix(ENTRY) {
+            let group: GroupId = name.split('/').next().and_then(|id| id.parse().ok()).ok_or(ApiMisuse::Record)?;
+            let Stored { at, entry } = decode(value).map_err(|_| ApiMisuse::Record)?;
+            match groups.known.get_mut(&group) {
+                Some(known) => known.log.push(entry, at).map_err(|_| ApiMisuse::Record)?,
+                None => {
+                    let log = GroupLog::begin(entry).ok().filter(|log| log.roster().id() == group);
+                    let log = log.ok_or(ApiMisuse::Record)?;
+                    let known = Known { log, wishes: Wishes::default(), own: Own::default() };
+                    groups.known.insert(group, Box::new(known));
+                }
+            }
+        }
+        for (name, value) in records.with_prefix(GROUP) {
+            groups.known_in(name)?.wishes = decode(value).map_err(|_| ApiMisuse::Record)?;
+        }
+        for (name, value) in records.with_prefix(OWN) {
+            groups.known_in(name)?.own = decode(value).map_err(|_| ApiMisuse::Record)?;
+        }
+        for key in ReceiverKey::restore_all(records)? {
+            groups.keys.insert((key.group(), key.id()), Box::new(key));
+        }
+        for (name, value) in records.with_prefix(OUT) {
+            let number = u64::from_str_radix(name, 16).map_err(|_| ApiMisuse::Record)?;
+            groups.next_out = number.saturating_add(1);
+            groups.out.insert(number, decode(value).map_err(|_| ApiMisuse::Record)?);
+        }
+        for (name, value) in records.with_prefix(WAITING) {
+            let number = u64::from_str_radix(name, 16).map_err(|_| ApiMisuse::Record)?;
+            groups.next_waiting = number.saturating_add(1);
+            groups.waiting.insert(number, decode(value).map_err(|_| ApiMisuse::Record)?);
+        }
+        Ok(groups)
+    }
+
+    fn known_in(&mut self, name: &str) -> Result<&mut Known, ApiMisuse> {
+        let group = name.parse().ok();
+        group.and_then(|group| self.known.get_mut(&group)).map(|known| &mut **known).ok_or(ApiMisuse::Record)
+    }
+
+    /// What is asked anew on every connection.
+    pub(super) fn reset(&mut self) {
+        self.syncs.retain(|_, sync| sync.join);
+        self.syncs.values_mut().for_each(|sync| *sync = Sync { join: true, ..Sync::default() });
+        self.past.clear();
+        self.fetching.clear();
+        self.named.clear();
+        self.asked.clear();
+        self.ready = false;
+        self.rest = 0;
+        self.out.values_mut().for_each(|message| message.in_flight = false);
+    }
+
+    /// A group whose first entry is this one.
+    pub(super) fn begin(&mut self, log: GroupLog, wishes: Wishes, now: u64, changes: &mut Changes) {
+        let group = log.roster().id();
+        self.known.insert(group, Box::new(Known { log, wishes, own: Own::default() }));
+        self.save_entry(group, 0, now, changes);
+        self.save_wishes(group, changes);
+    }
+
+    pub(super) fn save_entry(&self, group: GroupId, sequence: u32, now: u64, changes: &mut Changes) {
+        if let Some(entry) = self.known.get(&group).and_then(|known| known.log.entry(sequence)) {
+            let stored = Stored { at: now, entry: entry.clone() };
+            changes.put(format!("{ENTRY}{group}/{sequence:08x}"), encode_secret(&stored));
+        }
+    }
+
+    /// The log of a group became another one after its entry `kept`.
+    pub(super) fn forget_entries(&self, group: GroupId, kept: u32, last: u32, changes: &mut Changes) {
+        for sequence in kept.saturating_add(1)..=last {
+            changes.remove(format!("{ENTRY}{group}/{sequence:08x}"));
+        }
+    }
+
+    pub(super) fn save_wishes(&self, group: GroupId, changes: &mut Changes) {
+        if let Some(known) = self.known.get(&group) {
+            changes.put(format!("{GROUP}{group}"), encode_secret(&known.wishes));
+        }
+    }
+
+    pub(super) fn save_own(&self, group: GroupId, changes: &mut Changes) {
+        if let Some(known) = self.known.get(&group) {
+            changes.put(format!("{OWN}{group}"), encode_secret(&known.own));
+        }
+    }
+
+    pub(super) fn drop_own_keys(&mut self, changes: &mut Changes) {
+        for (group, known) in &mut self.known {
+            known.own = Own::default();
+            changes.put(format!("{OWN}{group}"), encode_secret(&known.own));
+        }
+        for (number, message) in &mut self.out {
+            message.sealed = None;
+            changes.put(format!("{OUT}{number:016x}"), encode_secret(message));
+        }
+    }
+
+    /// Takes a message in; at most `limit` may be on their way.
+    pub(super) fn push(&mut self, message: Outgoing, limit: usize, changes: &mut Changes) -> Result<(), ApiMisuse> {
+        if self.out.len() >= limit {
+            return Err(ApiMisuse::Busy);
+        }
+        let number = self.next_out;
+        self.next_out = self.next_out.saturating_add(1);
+        self.out.insert(number, message);
+        self.save_out(number, changes);
+        Ok(())
+    }
+
+    pub(super) fn save_out(&self, number: u64, changes: &mut Changes) {
+        let name = format!("{OUT}{number:016x}");
+        match self.out.get(&number) {
+            Some(message) => changes.put(name, encode_secret(message)),
+            None => changes.remove(name),
+        }
+    }
+
+    /// Keeps a message until it can be opened. Of more than may wait in its group the oldest goes; gives who sent that.
+    pub(super) fn wait(&mut self, message: Waiting, changes: &mut Changes) -> Vec<UserName> {
+        let group = message.group;
+        let number = self.next_waiting;
+        self.next_waiting = self.next_waiting.saturating_add(1);
+        changes.put(format!("{WAITING}{number:016x}"), encode_secret(&message));
+        self.waiting.insert(number, message);
+        let mut dropped = Vec::new();
+        loop {
+            // What is not known here shares one room, whatever ids the relay makes up.
+            let shares = |other: &Waiting| {
+                if self.known.contains_key(&group) {
+                    other.group == group
+                } else {
+                    !self.known.contains_key(&other.group)
+                }
+            };
+            let same = || self.waiting.iter().filter(|(_, other)| shares(other));
+            let bytes: usize = same().map(|(_, other)| other.envelope.len()).sum();
+            if same().count() <= GROUP_WAITING && bytes <= GROUP_WAITING_BYTES {
+                return dropped;
+            }
+            let Some(oldest) = same().next().map(|(number, _)| *number) else { return dropped };
+            dropped.extend(self.take_one(oldest, changes).map(|oldest| oldest.claimed));
+        }
+    }
+
+    /// Takes the messages of a group that wait, oldest first.
+    pub(super) fn take_waiting(&mut self, group: GroupId, changes: &mut Changes) -> Vec<Waiting> {
+        let waits = |waiting: &&Waiting| waiting.group == group;
+        let numbers: Vec<u64> = self.waiting.iter().filter(|(_, w)| waits(w)).map(|(number, _)| *number).collect();
+        numbers.into_iter().filter_map(|number| self.take_one(number, changes)).collect()
+    }
+
+    /// The groups of which messages wait.
+    pub(super) fn groups_waited_for(&self) -> BTreeSet<GroupId> {
+        self.waiting.values().map(|waiting| waiting.group).collect()
+    }
+
+    fn take_one(&mut self, number: u64, changes: &mut Changes) -> Option<Waiting> {
+        changes.remove(format!("{WAITING}{number:016x}"));
+        self.waiting.remove(&number)
+    }
+
+    /// Gives up on messages that came before `before`; gives who sent them.
+    pub(super) fn expire_waiting(&mut self, before: u64, changes: &mut Changes) -> Vec<UserName> {
+        let old = self.waiting.iter().filter(|(_, waiting)| waiting.at <= before);
+        let numbers: Vec<u64> = old.map(|(number, _)| *number).collect();
+        numbers.into_iter().filter_map(|number| self.take_one(number, changes)).map(|old| old.claimed).collect()
+    }
+
+    /// Keeps a sender key of another device. Older ones of that device are replaced by it; the oldest go.
+    pub(super) fn take_key(&mut self, key: ReceiverKey, now: u64, changes: &mut Changes) {
+        let (group, sender) = (key.group(), *key.sender());
+        let stray = |groups: &Self, group: &GroupId| !groups.known.contains_key(group);
+        if stray(self, &group) && self.keys.keys().filter(|(group, _)| stray(self, group)).count() >= STRAY_KEYS {
+            return;
+        }
+        let id = key.id();
+        let mut older: Vec<(u64, KeyId)> = Vec::new();
+        for ((_, other), key) in self.keys.range_mut((group, KeyId::from_bytes([0; 16]))..) {
+            if key.group() != group {
+                break;
+            }
+            if *key.sender() == sender {
+                key.replace(now);
+                key.save(changes);
+                older.push((key.came(), *other));
+            }
+        }
+        older.sort_unstable();
+        let over = older.len().saturating_sub(SENDER_KEYS_PER_DEVICE - 1);
+        for (_, id) in older.into_iter().take(over) {
+            if let Some(key) = self.keys.remove(&(group, id)) {
+                key.forget(changes);
+            }
+        }
+        let key = self.keys.entry((group, id)).or_insert_with(|| Box::new(key));
+        key.save(changes);
+    }
+
+    pub(super) fn expire_keys(&mut self, now: u64, changes: &mut Changes) {
+        self.keys.retain(|_, key| {
+            if key.expires().is_none_or(|at| at > now) {
+                return true;
+            }
+            let gone = key.expire(now);
+            if gone {
+                key.forget(changes)
+            } else {
+                key.save(changes)
+            }
+            !gone
+        });
+    }
+
+    pub(super) fn next_due(&self, now: u64) -> Option<u64> {
+        let keys = self.keys.values().filter_map(|key| key.expires()).min();
+        let waiting = self.waiting.values().map(|waiting| waiting.at.saturating_add(GROUP_GRACE)).min();
+        keys.into_iter().chain(waiting).chain(Some(self.rest).filter(|rest| *rest > now)).min()
+    }
+}

@@ -1,0 +1,211 @@
+//! Relays and members that do not keep to the rules.
+
+use super::{group_of, marks, name, names, read, said, settle, write};
+use securechat_core::client::History;
+use securechat_core::error::ApiMisuse;
+use securechat_core::event::Event;
+use securechat_core::limits::{GROUP_GRACE, GROUP_WAITING};
+use securechat_core::relay::{StoreJob, StoreResult};
+use securechat_core::wire::{Push, Reply};
+
+/// ATTACKS.md E1: a relay that keeps a removal back. Who does not know of it writes under the older entry; everybody who
+/// does sees the mark, and tells them.
+#[test]
+fn g7_a_hidden_removal_is_marked_and_told() {
+    let (mut net, group) = group_of(51, &["alice", "bob", "carol"]);
+    write(&mut net, 0, group, "one");
+    write(&mut net, 1, group, "two");
+    // Bob hears of no change, neither by push nor by what is said of his own messages.
+    net.relay.on_push = Some(Box::new(|push| !matches!(push, Push::GroupChanged(_))));
+    net.relay.on_reply = Some(Box::new(|reply| {
+        if let Reply::Send(sent) = reply {
+            sent.results.iter_mut().for_each(|result| result.epoch = 0);
+        }
+    }));
+    net.hosts[0].client.remove_from_group(&group, &names(&["carol"]), net.now).unwrap();
+    settle(&mut net, 0);
+    net.forget_events();
+    write(&mut net, 1, group, "does carol read this?");
+    assert_eq!(read(&net, 0), said(&[("bob", "does carol read this?")]));
+    assert!(marks(&net, 0)[0].before_removal);
+    // Alice showed Bob what he lacked: the next one is for those who are left.
+    let change = |event: &Event| matches!(event, Event::GroupChanged { .. });
+    assert!(net.saw(1, change), "{:?}", net.hosts[1].events);
+    write(&mut net, 1, group, "now she does not");
+    assert!(!marks(&net, 0)[1].before_removal);
+    assert_eq!(read(&net, 2).len(), 0);
+}
+
+/// A relay that sends an envelope to the wrong group, or a second time.
+#[test]
+fn b2_a_group_message_opens_once_whatever_the_relay_does() {
+    let (mut net, group) = group_of(52, &["alice", "bob"]);
+    net.weather = None;
+    write(&mut net, 0, group, "one");
+    let mut last = None;
+    net.relay.on_push = Some(Box::new(move |push| {
+        if let Push::Deliver(deliver) = push {
+            let this = deliver.envelope.clone();
+            // Each delivery brings what the one before brought, under an id of its own.
+            if let Some(before) = last.replace(this) {
+                deliver.envelope = before;
+            }
+        }
+        true
+    }));
+    for text in ["two", "three", "four"] {
+        write(&mut net, 0, group, text);
+    }
+    let texts = read(&net, 1);
+    let mut once = texts.clone();
+    once.dedup();
+    assert_eq!(texts, once, "nothing twice");
+}
+
+/// ATTACKS.md E2: a relay that serves another log than the one that counts.
+#[test]
+fn a_log_cannot_be_made_up() {
+    let (mut net, group) = group_of(53, &["alice", "bob"]);
+    let dave = net.register("dave", &securechat_core::suite::Policy::default());
+    // The relay leaves the removal out of what it shows to Dave, who comes later.
+    net.hosts[0].client.rename_group(&group, "first", net.now).unwrap();
+    settle(&mut net, 0);
+    net.relay.on_result = Some(Box::new(|job, result| {
+        if let (StoreJob::Log { .. }, StoreResult::Log(Some(log))) = (job, result)
+            && log.entries.len() > 2
+        {
+            log.entries.remove(1);
+        }
+    }));
+    net.hosts[0].client.add_to_group(&group, &names(&["dave"]), net.now).unwrap();
+    settle(&mut net, 0);
+    let refused = |event: &Event| matches!(event, Event::GroupRefused { .. });
+    assert!(net.saw(dave, refused), "{:?}", net.hosts[dave].events);
+    assert!(net.hosts[dave].client.group(&group).is_none_or(|info| !info.member));
+}
+
+/// A relay that shows two halves of a group two logs, with the help of a copy of an admin's device: Bob saw one entry and
+/// Carol another at the same place, both signed by Alice. The relay shows Carol's side from now on.
+fn two_logs(seed: u64) -> (super::Net, super::GroupId) {
+    let (mut net, group) = group_of(seed, &["alice", "bob", "carol"]);
+    for host in 0..3 {
+        write(&mut net, host, group, "one");
+    }
+    let copy = (net.hosts[0].records.clone(), net.relay.store.clone());
+    net.cut(2);
+    net.hosts[0].client.rename_group(&group, "for bob", net.now).unwrap();
+    settle(&mut net, 0);
+    assert_eq!(net.hosts[1].client.group(&group).unwrap().name, "for bob");
+    net.cut(1);
+    net.relay.store = copy.1;
+    net.restart_from(0, copy.0, History::Continued).unwrap();
+    for host in [0, 2] {
+        net.connect(host);
+        net.run();
+    }
+    net.hosts[0].client.rename_group(&group, "for carol", net.now).unwrap();
+    settle(&mut net, 0);
+    assert_eq!(net.hosts[2].client.group(&group).unwrap().name, "for carol");
+    net.forget_events();
+    (net, group)
+}
+
+/// ATTACKS.md E2.
+#[test]
+fn g6_two_logs_are_a_fork_as_soon_as_they_meet() {
+    let (mut net, group) = two_logs(54);
+    net.connect(1);
+    net.run();
+    let told = Event::GroupForked { group, sequence: 2, by: name("alice") };
+    assert!(net.saw(1, |event| *event == told), "{:?}", net.hosts[1].events);
+    assert!(net.hosts[1].client.group(&group).unwrap().forked);
+    let refused = net.hosts[1].client.send_text(group, "who is here?", net.now).unwrap_err();
+    assert_eq!(refused, ApiMisuse::RosterForked.into());
+    let refused = net.hosts[1].client.rename_group(&group, "x", net.now).unwrap_err();
+    assert_eq!(refused, ApiMisuse::RosterForked.into());
+    // It is told once, and not forgotten.
+    net.restart(1, History::Continued).unwrap();
+    net.connect(1);
+    net.run();
+    assert!(net.hosts[1].client.group(&group).unwrap().forked);
+    assert!(net.hosts[1].client.resolve_fork(&group, true, net.now).is_ok());
+    settle(&mut net, 1);
+    assert_eq!(net.hosts[1].client.group(&group).unwrap().name, "for carol");
+    write(&mut net, 2, group, "here");
+    write(&mut net, 1, group, "good");
+    assert_eq!(read(&net, 1).last(), said(&[("carol", "here")]).last());
+    assert_eq!(read(&net, 2).last(), said(&[("bob", "good")]).last());
+    assert!(net.hosts[1].client.resolve_fork(&group, true, net.now).is_err(), "there is none any more");
+}
+
+/// ATTACKS.md E2: where the relay keeps the sides apart, the first message between them shows it.
+#[test]
+fn g6_a_message_from_the_other_side_shows_the_fork() {
+    let (mut net, group) = two_logs(55);
+    // Bob is told of no other head.
+    net.relay.on_reply = Some(Box::new(|reply| {
+        if let Reply::Groups(groups) = reply {
+            groups.groups.clear();
+        }
+    }));
+    net.relay.on_push = Some(Box::new(|push| !matches!(push, Push::GroupChanged(_))));
+    net.relay.on_result = Some(Box::new(|job, result| {
+        if let (StoreJob::Log { user, .. }, StoreResult::Log(page)) = (job, result)
+            && user.as_str() == "bob"
+        {
+            *page = None;
+        }
+    }));
+    net.connect(1);
+    net.run();
+    assert!(!net.hosts[1].client.group(&group).unwrap().forked);
+    write(&mut net, 2, group, "from the other side");
+    assert!(net.hosts[1].client.group(&group).unwrap().forked, "{:?}", net.hosts[1].events);
+    assert_eq!(read(&net, 1).len(), 0, "nothing of it is shown before the host decides");
+    net.hosts[1].client.resolve_fork(&group, true, net.now).unwrap();
+    settle(&mut net, 1);
+    assert_eq!(read(&net, 1), said(&[("carol", "from the other side")]));
+}
+
+/// G6: whoever decides to stay on their side is not asked again, and what comes from the other is refused after a day.
+#[test]
+fn g6_the_other_side_is_refused_after_a_day() {
+    let (mut net, group) = two_logs(56);
+    write(&mut net, 2, group, "from the other side");
+    net.connect(1);
+    net.run();
+    assert!(net.hosts[1].client.group(&group).unwrap().forked);
+    net.hosts[1].client.resolve_fork(&group, false, net.now).unwrap();
+    settle(&mut net, 1);
+    assert!(!net.hosts[1].client.group(&group).unwrap().forked);
+    net.forget_events();
+    net.advance(GROUP_GRACE);
+    assert!(net.saw(1, |event| *event == Event::Unopened { claimed: name("carol") }), "{:?}", net.hosts[1].events);
+    assert_eq!(read(&net, 1).len(), 0);
+}
+
+/// ATTACKS.md D3: a relay that makes up groups, keys and messages fills nothing.
+#[test]
+fn d3_messages_of_groups_that_nobody_knows_are_bounded() {
+    let (mut net, group) = group_of(57, &["alice", "bob"]);
+    let mut number = 0_u8;
+    net.relay.on_push = Some(Box::new(move |push| {
+        if let Push::Deliver(deliver) = push
+            && deliver.envelope.first() == Some(&3)
+        {
+            let mut changed = deliver.envelope.to_vec();
+            number = number.wrapping_add(1);
+            changed[1] ^= number;
+            deliver.envelope = changed.into();
+        }
+        true
+    }));
+    let before = net.hosts[1].records.len();
+    for round in 0..GROUP_WAITING + 50 {
+        net.hosts[0].client.send_text(group, &round.to_string(), net.now).unwrap();
+        settle(&mut net, 0);
+    }
+    assert!(net.hosts[1].records.len() <= before + GROUP_WAITING + 100, "{}", net.hosts[1].records.len());
+    let unopened = net.hosts[1].events.iter().filter(|event| matches!(event, Event::Unopened { .. })).count();
+    assert!(unopened >= 50, "{unopened}");
+}
