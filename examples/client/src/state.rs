@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::passphrase::{self, Cost, SALT};
 use crate::store::Store;
+use crate::transfer::Files;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use securechat_core::client::{Client, ClientConfig, History};
@@ -134,6 +135,19 @@ impl State {
     pub fn remember_relay(&mut self, relay: &RelayAddress) -> Result<(), Error> {
         let sealed = self.vault.seal("setting/relay", relay.to_string().as_bytes(), &mut *self.rng);
         self.store.set(&[("relay", &sealed)])
+    }
+
+    /// The files of transfers that are under way.
+    pub(crate) fn transfers(&self) -> Result<Files, Error> {
+        let Some(sealed) = self.store.setting("transfers")? else { return Ok(Files::default()) };
+        let opened = self.vault.open("setting/transfers", &sealed).map_err(CoreError::from)?;
+        Files::from_bytes(&opened)
+    }
+
+    /// Keeps the files of transfers for the next start.
+    pub(crate) fn remember_transfers(&mut self, files: &Files) -> Result<(), Error> {
+        let sealed = self.vault.seal("setting/transfers", &files.to_bytes(), &mut *self.rng);
+        self.store.set(&[("transfers", &sealed)])
     }
 
     /// Puts the state under another passphrase.

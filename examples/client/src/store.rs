@@ -40,7 +40,14 @@ impl Store {
     }
 
     /// Writes a batch, all of it or nothing. When this returns it is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], after which the same batch can be tried again; or what the database says.
     pub(crate) fn apply<'a>(&mut self, batch: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>) -> Result<(), Error> {
+        self.write(batch).map_err(|error| full(error, self.folder.path()))
+    }
+
+    fn write<'a>(&mut self, batch: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>) -> rusqlite::Result<()> {
         let transaction = self.database.transaction()?;
         {
             let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO record (key, value) VALUES (?, ?)")?;
@@ -52,8 +59,7 @@ impl Store {
                 };
             }
         }
-        transaction.commit()?;
-        Ok(())
+        transaction.commit()
     }
 
     /// What the program itself keeps under `name`.
@@ -64,12 +70,15 @@ impl Store {
 
     /// Keeps settings, all of them or none.
     pub(crate) fn set(&mut self, settings: &[(&str, &[u8])]) -> Result<(), Error> {
+        self.write_settings(settings).map_err(|error| full(error, self.folder.path()))
+    }
+
+    fn write_settings(&mut self, settings: &[(&str, &[u8])]) -> rusqlite::Result<()> {
         let transaction = self.database.transaction()?;
         for (name, value) in settings {
             transaction.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", params![name, value])?;
         }
-        transaction.commit()?;
-        Ok(())
+        transaction.commit()
     }
 
     /// The highest generation noted beside the folder.
@@ -108,6 +117,14 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
         ))?;
     }
     Ok(database)
+}
+
+/// A full disk is told apart: there may be room again.
+fn full(error: rusqlite::Error, folder: &Path) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::DiskFull(folder.to_owned()),
+        _ => Error::Database(error),
+    }
 }
 
 fn explain(error: rusqlite::Error, path: PathBuf) -> Error {

@@ -26,6 +26,10 @@ pub(crate) enum Command {
         number: Option<usize>,
         folder: Option<PathBuf>,
     },
+    Transfers,
+    Cancel {
+        number: usize,
+    },
     Verify {
         user: UserName,
         compared: bool,
@@ -73,6 +77,8 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry("/pm", "NAME [TEXT]", "write to NAME; lines without a command go there too from then on", &[Word::User]),
     entry("/file", "NAME PATH", "send a file", &[Word::User, Word::Path]),
     entry("/accept", "[NUMBER] [FOLDER]", "take an offered file", &[Word::Path, Word::Path]),
+    entry("/transfers", "", "files on their way, both ways; they go on by themselves", &[]),
+    entry("/cancel", "NUMBER", "end a transfer", &[]),
     entry("/verify", "NAME [yes]", "show the safety number; 'yes' once you have compared it with NAME", &[Word::User]),
     entry("/trust", "NAME|FINGERPRINT", "accept NAME's changed keys, or whoever shows that fingerprint", &[Word::User]),
     entry("/devices", "", "your devices", &[]),
@@ -110,6 +116,8 @@ impl Command {
                 Ok(number) => Self::Accept { number: Some(number), folder: some(more).map(|folder| path(&folder)) },
                 Err(_) => Self::Accept { number: None, folder: some(words).map(|folder| path(&folder)) },
             },
+            "/transfers" => Self::Transfers,
+            "/cancel" => Self::Cancel { number: first.parse().map_err(|_| usage(name))? },
             "/verify" if matches!(more, "" | "yes") => {
                 Self::Verify { user: user(first, name)?, compared: more == "yes" }
             }
@@ -216,6 +224,7 @@ mod tests {
         assert_eq!(parse("/accept 2"), Command::Accept { number: Some(2), folder: None });
         assert_eq!(parse("/accept 2 in here"), Command::Accept { number: Some(2), folder: Some("in here".into()) });
         assert_eq!(parse("/accept in here"), Command::Accept { number: None, folder: Some("in here".into()) });
+        assert_eq!(parse("/cancel 2"), Command::Cancel { number: 2 });
         assert_eq!(parse("/verify bob yes"), Command::Verify { user: bob(), compared: true });
         assert_eq!(parse("/login 012345"), Command::LogIn { code: Some(12_345) });
         let fingerprint = "ab".repeat(32);

@@ -10,6 +10,7 @@ mod complete;
 mod connect;
 mod form;
 mod place;
+mod progress;
 mod screen;
 mod secrets;
 mod sentence;
