@@ -965,7 +965,8 @@ enum securechat_event_kind
      */
     SECURECHAT_EVENT_FILE_NEED = 71,
     /**
-     * Client. Bytes of an accepted file, verified, in any order. `file`, `offset`, `data`.
+     * Client. Bytes of an accepted file, verified, in any order. `file`, `offset`, `data`. Sync what was written before the records
+     * saved next are committed: from then on these bytes are not fetched again.
      */
     SECURECHAT_EVENT_FILE_CHUNK = 72,
     /**
@@ -984,6 +985,11 @@ enum securechat_event_kind
      * Client. A transfer ended without success. `file`, `status`.
      */
     SECURECHAT_EVENT_FILE_FAILED = 76,
+    /**
+     * Client. After a restart: a transfer goes on by itself; open what it reads or writes again, or cancel it. `file`, `user`,
+     * `name`, `offset` (bytes done), `total`, SECURECHAT_FLAG_OURS when it is being sent.
+     */
+    SECURECHAT_EVENT_FILE_RESUMED = 77,
     /**
      * Relay. A link is open. `connection`, `code` (the suite).
      */

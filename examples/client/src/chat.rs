@@ -46,6 +46,14 @@ pub enum Update {
         /// Why.
         error: Error,
     },
+    /// The disk is full: what is being fetched pauses, or where it is the state that cannot be saved, nothing is sent.
+    /// It goes on by itself when there is room.
+    DiskFull {
+        /// Which file has to wait, when it is not everything.
+        file: Option<FileId>,
+        /// What has no room.
+        error: Error,
+    },
     /// The loop has ended: as it was told to, or because the state cannot be saved. It is the last update.
     Stopped(Option<Error>),
 }
@@ -69,7 +77,8 @@ impl Chat {
         Ok(Self { inbox, thread: Some(thread) })
     }
 
-    /// Runs `command` with the engine and the time. When this returns, what it changed is saved and on its way.
+    /// Runs `command` with the engine and the time. When this returns, what it changed is saved and on its way, or
+    /// [`Update::DiskFull`] said that it waits.
     pub fn call<T: Send + 'static>(
         &self,
         command: impl FnOnce(&mut Client, u64) -> Result<T, CoreError> + Send + 'static,
@@ -118,7 +127,7 @@ impl Chat {
         self.run(move |driver| command(driver.state()))
     }
 
-    /// Offers the file at `path` to a user, and sends it.
+    /// Offers the file at `path` to a user, and sends it: after a restart too, as long as the file stays as it is.
     pub fn send_file(&self, to: UserName, path: impl Into<PathBuf>) -> Result<FileId, Error> {
         let path = path.into();
         self.run(move |driver| driver.send_file(&to, &path))
@@ -134,6 +143,11 @@ impl Chat {
     ) -> Result<(), Error> {
         let (name, folder) = (name.into(), folder.into());
         self.run(move |driver| driver.accept_file(file, &name, size, &folder))
+    }
+
+    /// Ends a transfer, in either direction.
+    pub fn cancel_file(&self, file: FileId) -> Result<(), Error> {
+        self.run(move |driver| driver.cancel_file(&file))
     }
 
     /// Ends the connections in order and waits for that.

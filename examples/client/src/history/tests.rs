@@ -38,7 +38,7 @@ fn reopened(place: &TempDir, state: State) -> State {
 
 fn message(state: &State, from: &str, number: u8, sent_at: u64, body: MessageBody) -> Message {
     let device = state.client.identity();
-    Message { id: id(number), from: user(from), device, trust: Trust::Verified, sent_at, expiry: 0, body }
+    Message { id: id(number), from: user(from), device, trust: Trust::Verified, sent_at, expiry: 0, group: None, body }
 }
 
 /// What arrives as an event, at the time at which it was sent.
@@ -81,7 +81,7 @@ fn what_is_said_stays_in_its_order_and_conversation() {
     came(&mut state, "bob", 1, 1_000, text("one"));
     state.note_sent(with("bob"), id(2), &text("two"), 2_000).unwrap();
     let copy = message(&state, "alice", 3, 2_500, text("three, from the laptop"));
-    state.note_event(&Event::SentCopy { to: user("bob"), message: copy }, 3_000).unwrap();
+    state.note_event(&Event::SentCopy { to: user("bob").into(), message: copy }, 3_000).unwrap();
     came(&mut state, "carol", 1, 4_000, text("another with the same id"));
     let offer = Event::FileOffered {
         from: user("bob"),
@@ -91,6 +91,7 @@ fn what_is_said_stays_in_its_order_and_conversation() {
         name: "report.pdf".into(),
         size: 12,
         media_type: String::new(),
+        group: None,
     };
     state.note_event(&offer, 5_000).unwrap();
     state.save().unwrap();

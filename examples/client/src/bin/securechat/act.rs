@@ -1,11 +1,13 @@
 //! What each command does.
 
-use crate::app::{App, Exit, Offer, Transfer, Waiting};
+use crate::app::{App, Exit, Offer, Waiting};
 use crate::command::{COMMANDS, Command};
 use crate::form::{Form, Purpose};
+use crate::progress::Transfer;
 use crate::screen::Tone;
 use crate::{past, sentence};
 use securechat_client::{Cost, Error};
+use securechat_core::client::TransferState;
 use securechat_core::error::{ApiMisuse, Error as CoreError};
 use securechat_core::event::RequestKind;
 use securechat_core::identity::{Fingerprint, Identity, Trust, UserName};
@@ -58,6 +60,8 @@ impl App {
             Command::Export { path, encrypted: true } => self.continue_form(Form::new(Purpose::Export(path))),
             Command::Export { path, encrypted: false } => self.export(path, None),
             Command::Import(path) => self.continue_form(Form::new(Purpose::Import(path))),
+            Command::Transfers => self.show_transfers(),
+            Command::Cancel { number } => self.cancel(number),
             Command::Verify { user, compared } => self.verify(user, compared),
             Command::TrustUser(user) => self.trust_user(user),
             Command::TrustKey(fingerprint) => self.trust_key(fingerprint),
@@ -93,7 +97,7 @@ impl App {
         if let Some(file) = self.check(sent) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.screen.say(Tone::Note, &format!("sending {name} to {to}"));
-            self.transfers.insert(file, Transfer { name, with: to, quarters: 0 });
+            self.transfers.insert(file, Transfer::new(name, to, 0));
         }
     }
 
@@ -106,9 +110,42 @@ impl App {
         let folder = folder.unwrap_or_else(|| self.downloads.clone());
         let accepted = self.chat.accept_file(file, name.clone(), size, folder);
         if self.check(accepted).is_some() {
-            self.transfers.insert(file, Transfer { name, with: from, quarters: 0 });
+            self.transfers.insert(file, Transfer::new(name, from, 0));
         } else if let Some(slot) = number.and_then(|number| self.offers.get_mut(number.wrapping_sub(1))) {
             *slot = Some(Offer { file, from, name, size });
+        }
+    }
+
+    /// What is on its way, under the numbers that `/cancel` takes.
+    fn show_transfers(&mut self) {
+        let found = self.chat.call(|client, _| Ok(client.transfers()));
+        let Some(transfers) = self.check(found) else { return };
+        if transfers.is_empty() {
+            self.screen.say(Tone::Note, "nothing is on its way");
+        }
+        for (number, transfer) in (1..).zip(transfers) {
+            let way = if transfer.outgoing { "to" } else { "from" };
+            let state = match transfer.state {
+                TransferState::Moving => "moving",
+                TransferState::Waiting => "waiting",
+                TransferState::Paused => "waiting for room on the disk",
+            };
+            let (done, size) = (sentence::size(transfer.done), sentence::size(transfer.size));
+            let line = format!("{number}: {} {way} {}, {done} of {size}, {state}", transfer.name, transfer.with);
+            self.screen.say(Tone::Note, &line);
+        }
+    }
+
+    fn cancel(&mut self, number: usize) {
+        let found = self.chat.call(|client, _| Ok(client.transfers()));
+        let Some(transfers) = self.check(found) else { return };
+        let Some(transfer) = transfers.get(number.wrapping_sub(1)) else {
+            return self.fail(Exit::Failed, "there is no such transfer: /transfers lists them");
+        };
+        let ended = self.chat.cancel_file(transfer.file);
+        if self.check(ended).is_some() {
+            self.transfers.remove(&transfer.file);
+            self.screen.say(Tone::Note, &format!("{} is cancelled", transfer.name));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::complete::Names;
 use crate::form::Form;
+use crate::progress::Transfer;
 use crate::screen::{Screen, Tone};
 use crate::secrets::Secrets;
 use crate::sentence;
@@ -64,15 +65,6 @@ pub(crate) struct Offer {
     pub(crate) from: UserName,
     pub(crate) name: String,
     pub(crate) size: u64,
-}
-
-/// A transfer on its way.
-#[derive(Clone, Debug)]
-pub(crate) struct Transfer {
-    pub(crate) name: String,
-    pub(crate) with: UserName,
-    /// Quarters of it that were reported.
-    pub(crate) quarters: u64,
 }
 
 pub(crate) struct App {

@@ -35,6 +35,10 @@ pub(crate) enum Command {
         encrypted: bool,
     },
     Import(PathBuf),
+    Transfers,
+    Cancel {
+        number: usize,
+    },
     Verify {
         user: UserName,
         compared: bool,
@@ -86,6 +90,8 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry("/search", "WORDS", "what has all these words in it, in any conversation", &[]),
     entry("/export", "[--encrypted] FILE", "write all that was said to a new file", &[Word::Path, Word::Path]),
     entry("/import", "FILE", "read an encrypted export again", &[Word::Path]),
+    entry("/transfers", "", "files on their way, both ways; they go on by themselves", &[]),
+    entry("/cancel", "NUMBER", "end a transfer", &[]),
     entry("/verify", "NAME [yes]", "show the safety number; 'yes' once you have compared it with NAME", &[Word::User]),
     entry("/trust", "NAME|FINGERPRINT", "accept NAME's changed keys, or whoever shows that fingerprint", &[Word::User]),
     entry("/devices", "", "your devices", &[]),
@@ -130,6 +136,8 @@ impl Command {
             }
             "/export" if !matches!(first, "" | "--encrypted") => Self::Export { path: path(words), encrypted: false },
             "/import" if !words.is_empty() => Self::Import(path(words)),
+            "/transfers" => Self::Transfers,
+            "/cancel" => Self::Cancel { number: first.parse().map_err(|_| usage(name))? },
             "/verify" if matches!(more, "" | "yes") => {
                 Self::Verify { user: user(first, name)?, compared: more == "yes" }
             }
@@ -250,6 +258,7 @@ mod tests {
         assert_eq!(parse("/export a b"), Command::Export { path: "a b".into(), encrypted: false });
         assert_eq!(parse("/export --encrypted a b"), Command::Export { path: "a b".into(), encrypted: true });
         assert_eq!(parse("/import a b"), Command::Import("a b".into()));
+        assert_eq!(parse("/cancel 2"), Command::Cancel { number: 2 });
         assert_eq!(parse("/verify bob yes"), Command::Verify { user: bob(), compared: true });
         assert_eq!(parse("/login 012345"), Command::LogIn { code: Some(12_345) });
         let fingerprint = "ab".repeat(32);

@@ -11,6 +11,7 @@ mod connect;
 mod form;
 mod past;
 mod place;
+mod progress;
 mod screen;
 mod secrets;
 mod sentence;

@@ -1,6 +1,7 @@
 //! What each thing that happens looks like.
 
 use crate::app::{App, Exit, Offer, Waiting};
+use crate::progress::Transfer;
 use crate::screen::Tone;
 use crate::sentence;
 use securechat_client::Update;
@@ -34,6 +35,12 @@ impl App {
             Update::TransferFailed { file, error } => {
                 let name = self.transfers.remove(&file).map(|transfer| transfer.name).unwrap_or_default();
                 self.fail(Exit::Failed, &format!("{name}: {error}"));
+            }
+            Update::DiskFull { file, error } => {
+                let name =
+                    file.and_then(|file| self.transfers.get(&file)).map(|transfer| format!("{}: ", transfer.name));
+                let sentence = format!("{}{error}; it goes on by itself then", name.unwrap_or_default());
+                self.screen.say(Tone::Error, &sentence);
             }
             _ => {}
         }
@@ -139,13 +146,17 @@ impl App {
                 self.screen.say(Tone::Note, &sentence);
             }
             Event::FileProgress { file, done, total } => {
-                let transfer = self.transfers.get_mut(&file)?;
-                let quarters = done.saturating_mul(4).checked_div(total).unwrap_or(4);
-                if total > 1_000_000 && quarters > transfer.quarters && quarters < 4 {
-                    transfer.quarters = quarters;
-                    let sentence = format!("{}: {} % of {}", transfer.name, quarters * 25, sentence::size(total));
-                    self.screen.say(Tone::Note, &sentence);
-                }
+                self.transfers.get_mut(&file)?.show(done, total, &self.screen);
+            }
+            Event::FileResumed { file, with, name, size, done, outgoing } => {
+                let way = if outgoing { "to" } else { "from" };
+                let sentence = format!(
+                    "{name} {way} {with} goes on: {} of {} are there",
+                    sentence::size(done),
+                    sentence::size(size)
+                );
+                self.screen.say(Tone::Note, &sentence);
+                self.transfers.insert(file, Transfer::new(name, with, done));
             }
             Event::FileSent { file } => {
                 if let Some(transfer) = self.transfers.remove(&file) {
