@@ -1,6 +1,6 @@
 //! What the application does to groups: each becomes an entry of the log, signed by this device.
 
-use super::state::{Sync, Wishes};
+use super::state::Wishes;
 use crate::client::Client;
 use crate::client::links::Asked;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
@@ -90,7 +90,7 @@ impl Client {
         if self.groups.known.get(group).is_some_and(|known| known.log.roster().is_member(&self.config.user)) {
             return Err(ApiMisuse::WrongState.into());
         }
-        let sync = self.groups.syncs.entry(*group).or_insert_with(Sync::default);
+        let sync = self.groups.syncs.entry(*group).or_default();
         sync.join = true;
         self.begin_sync(*group);
         self.settle();
