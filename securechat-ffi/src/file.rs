@@ -410,7 +410,7 @@ fn write_page(number: u64, page: &Page) -> Vec<u8> {
 }
 
 /// Pages that stand one behind the other.
-fn pages(mut state: &[u8]) -> core::result::Result<Vec<(u64, Page)>, ApiMisuse> {
+fn pages(mut state: &[u8]) -> Result<Vec<(u64, Page)>, ApiMisuse> {
     let mut pages = Vec::new();
     while !state.is_empty() {
         let (number, rest) = state.split_first_chunk().ok_or(ApiMisuse::Record)?;
