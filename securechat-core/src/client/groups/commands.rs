@@ -1,6 +1,6 @@
 //! What the application does to groups: each becomes an entry of the log, signed by this device.
 
-use super::state::{Sync, Wishes};
+use super::state::Wishes;
 use crate::client::Client;
 use crate::client::links::Asked;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
@@ -42,6 +42,16 @@ impl Client {
     /// The groups that are known here, also those that this user has left.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
         self.groups.known.keys().copied()
+    }
+
+    /// Whether the relay has told, on this connection, which groups there are and whether it offers a lobby.
+    pub fn groups_told(&self) -> bool {
+        self.groups.ready
+    }
+
+    /// The lobby that the relay offers (G3), as soon as it [told](Self::groups_told).
+    pub fn lobby(&self) -> Option<GroupId> {
+        self.groups.lobby
     }
 
     /// What is known of a group.
@@ -90,7 +100,7 @@ impl Client {
         if self.groups.known.get(group).is_some_and(|known| known.log.roster().is_member(&self.config.user)) {
             return Err(ApiMisuse::WrongState.into());
         }
-        let sync = self.groups.syncs.entry(*group).or_insert_with(Sync::default);
+        let sync = self.groups.syncs.entry(*group).or_default();
         sync.join = true;
         self.begin_sync(*group);
         self.settle();
