@@ -225,7 +225,7 @@ impl Stage {
     }
 
     fn nothing_is_left(&mut self) {
-        for who in 0..USERS.len() {
+        for (who, user) in USERS.iter().enumerate() {
             let until = Instant::now() + PATIENCE;
             loop {
                 let program = self.programs[who].as_mut().unwrap();
@@ -235,7 +235,7 @@ impl Stage {
                 if program.printed("nothing is on its way") {
                     break;
                 }
-                assert!(Instant::now() < until, "{} has a transfer left", USERS[who]);
+                assert!(Instant::now() < until, "{user} has a transfer left");
                 thread::sleep(Duration::from_millis(200));
             }
         }
