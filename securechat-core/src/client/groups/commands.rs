@@ -44,6 +44,16 @@ impl Client {
         self.groups.known.keys().copied()
     }
 
+    /// Whether the relay has told, on this connection, which groups there are and whether it offers a lobby.
+    pub fn groups_told(&self) -> bool {
+        self.groups.ready
+    }
+
+    /// The lobby that the relay offers (G3), as soon as it [told](Self::groups_told).
+    pub fn lobby(&self) -> Option<GroupId> {
+        self.groups.lobby
+    }
+
     /// What is known of a group.
     pub fn group(&self, group: &GroupId) -> Option<GroupInfo> {
         let known = self.groups.known.get(group)?;
