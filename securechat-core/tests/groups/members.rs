@@ -195,3 +195,19 @@ fn g8_a_key_is_replaced_after_a_thousand_messages() {
     let read = read(&net, 1);
     assert!(read.iter().map(|(_, text)| text.parse::<u32>().unwrap()).eq(0..1_005), "{}", read.len());
 }
+
+#[test]
+fn what_no_entry_can_say_does_not_wait() {
+    let (mut net, group) = group_of(19, &["alice", "bob"]);
+    let now = net.now;
+    let alice = &mut net.hosts[0].client;
+    for wrong in [String::new(), "x".repeat(129)] {
+        assert_eq!(alice.create_group(&wrong, false, now), Err(ApiMisuse::TooLarge.into()));
+        assert_eq!(alice.rename_group(&group, &wrong, now), Err(ApiMisuse::TooLarge.into()));
+    }
+    assert_eq!(alice.add_to_group(&group, &names(&["carol", "carol"]), now), Err(ApiMisuse::TooLarge.into()));
+    assert!(!alice.group(&group).unwrap().waits);
+    alice.rename_group(&group, &"x".repeat(128), now).unwrap();
+    settle(&mut net, 0);
+    assert_eq!(net.hosts[1].client.group(&group).unwrap().name.len(), 128);
+}

@@ -107,8 +107,8 @@ impl Client {
         Ok(())
     }
 
-    /// Adds users. Fails with `NotFound`, with `NotPermitted` for who is no admin or where they are members already, and
-    /// with `Busy`.
+    /// Adds users. Fails with `NotFound`, with `NotPermitted` for who is no admin or where they are members already, with
+    /// `TooLarge` where somebody stands twice, and with `Busy`.
     pub fn add_to_group(&mut self, group: &GroupId, users: &[UserName], now: u64) -> Result<(), Error> {
         for some in users.chunks(USERS_PER_ENTRY) {
             self.change_group(group, Action::Add { users: some.to_vec() }, now)?;
@@ -130,13 +130,15 @@ impl Client {
         self.change_group(group, Action::Admin { user: user.clone(), admin }, now)
     }
 
-    /// Gives a group another name.
+    /// Gives a group another name. Fails also with `TooLarge` for one that is empty or longer than 128 bytes.
     pub fn rename_group(&mut self, group: &GroupId, name: &str, now: u64) -> Result<(), Error> {
         self.change_group(group, Action::Rename { name: name.to_owned() }, now)
     }
 
     fn change_group(&mut self, group: &GroupId, action: Action, now: u64) -> Result<(), Error> {
         self.advance(now);
+        // Else it would wait, and be saved as it is, for an entry that nobody can sign.
+        action.check().map_err(|_| ApiMisuse::TooLarge)?;
         let epoch = self.own_epoch()?;
         let known = self.groups.known.get_mut(group).ok_or(ApiMisuse::NotFound)?;
         if known.wishes.fork.is_some() {
