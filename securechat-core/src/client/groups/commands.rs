@@ -17,9 +17,10 @@ const ACTIONS: usize = 64;
 const RETRY_AFTER: u64 = 1_000;
 
 /// What is known of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq)]
 pub struct GroupInfo {
     /// What its admins call it: untrusted text.
+    #[debug("{} bytes", name.len())]
     pub name: String,
     /// Whether any user of the relay may come in, so that whoever can register there can read it, its operator included
     /// (G3). Hosts must show that.
