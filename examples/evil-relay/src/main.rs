@@ -88,7 +88,8 @@ fn carry_out(attack: &Attack) -> Result<(), Fault> {
 }
 
 fn show(attack: &Attack, outcome: &Result<(), Fault>) {
-    line(&format!("| {} | {} | {} | {} |", attack.name, attack.does, attack.sees, attack.rule));
+    let sees = if outcome.is_ok() { attack.sees } else { "**NOT WHAT THEY SHOULD**" };
+    line(&format!("| {} | {} | {sees} | {} |", attack.name, attack.does, attack.rule));
     if let Err(fault) = outcome {
         _ = writeln!(io::stderr().lock(), "{}: {fault}", attack.name);
     }

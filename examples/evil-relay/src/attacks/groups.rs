@@ -9,7 +9,7 @@ use securechat_core::crypto::ed25519::SigningKey;
 use securechat_core::error::{ApiMisuse, Error};
 use securechat_core::event::{Event, GroupChange};
 use securechat_core::identity::UserName;
-use securechat_core::relay::{StoreJob, StoreResult};
+use securechat_core::relay::{StoreJob, StoreRefusal, StoreResult};
 use securechat_core::roster::{Action, Entry, GroupId, SignedEntry};
 use securechat_core::wire::{Bytes, Deliver, EnvelopeId, GroupHead, Push, Reply};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +38,14 @@ pub(super) static ALL: &[Attack] = &[
         rule: "G6, D1",
         logs_in: true,
         run: log_forked,
+    },
+    Attack {
+        name: "entry-refused-and-kept",
+        does: "refuses Alice's change to the group as outdated, keeps it and shows it to Bob, to get a second one from her",
+        sees: "Alice: that the relay's word on the group cannot be right; she signs no second one, and Bob sees no fork",
+        rule: "G2, L13, D1",
+        logs_in: true,
+        run: refused_and_kept,
     },
     Attack {
         name: "entry-forged",
@@ -82,7 +90,7 @@ pub(super) static ALL: &[Attack] = &[
     Attack {
         name: "group-log-rolled-back",
         does: "goes back to a backup from before Carol was removed",
-        sees: "the group without Carol, as it is; what Bob writes she cannot read",
+        sees: "that the relay's word on the group cannot be right; Carol stays removed and cannot read what Bob writes",
         rule: "G1, G8, D3",
         logs_in: true,
         run: rolled_back,
@@ -339,6 +347,34 @@ fn log_forked(stage: &Stage) -> Result<(), Fault> {
     claim(refused == Error::from(ApiMisuse::RosterForked), "nothing is sent before he decides")
 }
 
+fn refused_and_kept(stage: &Stage) -> Result<(), Fault> {
+    let (group, [mut alice, mut bob]) = group_of(stage, ["alice", "bob"])?;
+    stage.relay.on_result(|job, result| match (job, result) {
+        (StoreJob::PutEntry(_), result) => *result = StoreResult::Refused(StoreRefusal::Changed),
+        (StoreJob::Log { user, .. }, StoreResult::Log(Some(page))) if user.as_str() == "alice" => page.entries.clear(),
+        _ => {}
+    });
+    alice.call(move |client, now| client.rename_group(&group, "another name", now))?;
+    alice.event("a refusal", is_refused(group))?;
+    let renamed = |event: &Event| matches!(event, Event::GroupChanged { change: GroupChange::Renamed { .. }, .. });
+    stage.relay.cut("bob");
+    bob.event("the name", renamed)?;
+    // On her next connection Alice offers it again.
+    stage.relay.cut("alice");
+    stage.relay.settle();
+    stage.relay.honest();
+    stage.relay.cut("alice");
+    alice.event("the name", renamed)?;
+    alice.say_in(group, "one change, and one only")?;
+    bob.reads("one change, and one only")?;
+    for person in [&mut alice, &mut bob] {
+        claim(!person.saw(|event| matches!(event, Event::GroupForked { .. })), "nothing is forked")?;
+        let waits = person.call(move |client, _| Ok(client.group(&group).is_some_and(|info| info.waits)))?;
+        claim(!waits, "nothing waits any more")?;
+    }
+    Ok(())
+}
+
 fn entry_forged(stage: &Stage) -> Result<(), Fault> {
     let (group, [mut alice, mut bob]) = group_of(stage, ["alice", "bob"])?;
     let own = keys(Some(alice.name.clone()))?;
@@ -448,13 +484,12 @@ fn rolled_back(stage: &Stage) -> Result<(), Fault> {
     [&mut alice, &mut bob, &mut carol].into_iter().for_each(Person::forget);
     stage.relay.restart(Some(backup))?;
     [&mut alice, &mut bob, &mut carol].into_iter().try_for_each(Person::listed)?;
+    bob.event("a refusal", is_refused(group))?;
     claim(bob.members(group)? == ["alice", "bob"], "carol stays removed")?;
     bob.say_in(group, "as if nothing had happened")?;
     alice.reads("as if nothing had happened")?;
     stage.relay.settle();
-    carol.has_read(&[])?;
-    alice.call(move |client, now| client.rename_group(&group, "after the backup", now))?;
-    alice.event("XXX", |_| false)
+    carol.has_read(&[])
 }
 
 fn relay_rolled_back(stage: &Stage) -> Result<(), Fault> {
