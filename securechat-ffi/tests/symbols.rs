@@ -2,11 +2,16 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Set to write the list of symbols anew.
 const WRITE: &str = "SECURECHAT_WRITE_SYMBOLS";
+
+/// Most bytes of the shared library as it is installed, with the default backend on x86-64. README.md has what they are; one who
+/// needs more says there what for.
+const SIZE_MAX: u64 = 2_750_000;
 
 /// The library that cargo built for this test.
 fn library() -> PathBuf {
@@ -48,4 +53,21 @@ fn the_soname_is_the_number_of_the_abi() {
     let shown = printed("objdump", &["-p"], &library());
     let soname = shown.lines().find_map(|line| line.trim().strip_prefix("SONAME")).map(str::trim);
     assert_eq!(soname, Some("libsecurechat.so.0"));
+}
+
+/// Of the library in the profile in which it is installed, where that was built.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_is_installed_stays_small() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let built = folder.parent().unwrap().join("library/libsecurechat.so");
+    if !built.exists() {
+        _ = writeln!(std::io::stderr(), "SKIPPED the size of the library: README.md's first command did not build it");
+        return;
+    }
+    let stripped = folder.join("libsecurechat.stripped");
+    let to = ["--strip-unneeded", "-o", stripped.to_str().unwrap()];
+    printed("strip", &to, &built);
+    let size = std::fs::metadata(&stripped).unwrap().len();
+    assert!(size <= SIZE_MAX, "{size} bytes, more than {SIZE_MAX} (with the default backend?): {}", built.display());
 }

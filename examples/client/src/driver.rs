@@ -2,15 +2,14 @@
 
 use crate::chat::Update;
 use crate::error::Error;
-use crate::history::Conversation;
 use crate::socket::{self, Connection, Listener};
 use crate::state::{State, now};
-use crate::transfer::{Incoming, Outgoing};
+use crate::transfer::{Files, Incoming, Outgoing};
 use securechat_core::client::Client;
-use securechat_core::content::MessageId;
+use securechat_core::content::{Conversation, MessageId};
 use securechat_core::event::{Event, FileId, LinkId, MessageBody};
-use securechat_core::identity::{RelayAddress, UserName};
-use std::collections::BTreeMap;
+use securechat_core::identity::RelayAddress;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -23,6 +22,8 @@ const ACCEPTED_MAX: usize = 64;
 const PAUSE_MAX: u64 = 60_000;
 /// How long a stop waits for what is on its way out, in milliseconds.
 const STOP_TIME: u64 = 3_000;
+/// How often a full disk is tried again, in milliseconds.
+const DISK_RETRIED: u64 = 1_000;
 /// How often ending connections are looked at during a stop, in milliseconds.
 const ENDING_LOOKED_AT: u64 = 5;
 
@@ -69,6 +70,12 @@ pub(crate) struct Driver {
     listener: Option<Listener>,
     outgoing: BTreeMap<FileId, Outgoing>,
     incoming: BTreeMap<FileId, Incoming>,
+    /// Where the files of both lie, as it is kept.
+    files: Files,
+    /// Transfers for which there is no room on the disk.
+    stuck: BTreeSet<FileId>,
+    /// When a full disk is tried again.
+    retry: Option<u64>,
     inbox: SyncSender<Input>,
     sink: Box<dyn FnMut(Update) + Send>,
     /// What the program is told as soon as the state says that it happened.
@@ -86,6 +93,9 @@ impl Driver {
             listener: None,
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            files: Files::default(),
+            stuck: BTreeSet::new(),
+            retry: None,
             inbox,
             sink,
             untold: Vec::new(),
@@ -95,7 +105,7 @@ impl Driver {
 
     /// Runs until it is stopped, or the state cannot be saved any more.
     pub(crate) fn run(mut self, inputs: &Receiver<Input>) {
-        let result = self.serve(inputs).and_then(|()| self.state.close_history());
+        let result = self.recall_files().and_then(|()| self.serve(inputs)).and_then(|()| self.state.close_history());
         (self.sink)(Update::Stopped(result.err()));
     }
 
@@ -118,6 +128,9 @@ impl Driver {
             }
             self.state.forget_expired(now)?;
             self.redial(now);
+            if self.retry.is_some_and(|at| at <= now) {
+                self.retry_disk(now);
+            }
         }
     }
 
@@ -127,11 +140,13 @@ impl Driver {
     }
 
     /// Saves, sends and tells until nothing is left of any: in this order, so that no ciphertext leaves before the state
-    /// that it needs is on the disk. The program is told of an event when the state says that it was taken, with what it
-    /// said in the history: after a crash it does not come again.
+    /// that it needs is on the disk, and no chunk counts as there before it is. The program is told of an event when the
+    /// state says that it was taken, with what it said in the history: after a crash it does not come again.
     pub(crate) fn drain(&mut self) -> Result<(), Error> {
         loop {
-            self.state.save()?;
+            if !self.save()? {
+                return Ok(());
+            }
             self.untold.drain(..).for_each(&mut self.sink);
             self.state.told();
             let mut bytes = Vec::new();
@@ -141,14 +156,117 @@ impl Driver {
                 }
                 continue;
             }
-            match self.state.client.poll_event() {
-                Some(event) => {
-                    self.state.note_event(&event, now())?;
-                    self.handle_event(event)?;
+            // What concerns the bytes of files comes in numbers, and is saved together.
+            loop {
+                let Some(event) = self.state.client.poll_event() else {
+                    if self.state.wants_save() || !self.untold.is_empty() {
+                        break;
+                    }
+                    return Ok(());
+                };
+                let bytes =
+                    matches!(event, Event::FileNeed { .. } | Event::FileChunk { .. } | Event::FileProgress { .. });
+                self.state.note_event(&event, now())?;
+                self.handle_event(event)?;
+                if !bytes {
+                    break;
                 }
-                None if self.untold.is_empty() => return Ok(()),
+            }
+        }
+    }
+
+    /// Saves what there is to save. False when the disk has no room: it is tried again.
+    fn save(&mut self) -> Result<bool, Error> {
+        while self.state.wants_save() {
+            if !self.state.is_unsaved() {
+                self.sync_files();
+            }
+            match self.state.save_some() {
+                Ok(()) => {}
+                Err(error @ Error::DiskFull(_)) => {
+                    if self.retry.is_none() {
+                        (self.sink)(Update::DiskFull { file: None, error });
+                    }
+                    self.retry = Some(now().saturating_add(DISK_RETRIED));
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Brings what arrived of files to the disk.
+    fn sync_files(&mut self) {
+        let failed = |(file, incoming): (&FileId, &mut Incoming)| incoming.sync().err().map(|error| (*file, error));
+        let failed: Vec<_> = self.incoming.iter_mut().filter_map(failed).collect();
+        failed.into_iter().for_each(|(file, error)| self.hold_up(file, error));
+    }
+
+    /// A file cannot be written: where the disk is full, for now.
+    fn hold_up(&mut self, file: FileId, error: Error) {
+        if !matches!(error, Error::DiskFull(_)) {
+            return self.give_up(file, error);
+        }
+        self.client().pause_file(&file, now());
+        self.retry.get_or_insert(now().saturating_add(DISK_RETRIED));
+        if self.stuck.insert(file) {
+            (self.sink)(Update::DiskFull { file: Some(file), error });
+        }
+    }
+
+    /// Goes on with what there is room for by now.
+    fn retry_disk(&mut self, now: u64) {
+        self.retry = None;
+        for file in std::mem::take(&mut self.stuck) {
+            match self.incoming.get_mut(&file).map(Incoming::has_room) {
+                Some(true) => self.client().resume_file(&file, now),
+                Some(false) => _ = self.stuck.insert(file),
                 None => {}
             }
+        }
+        if !self.stuck.is_empty() || self.state.is_unsaved() {
+            self.retry = Some(now.saturating_add(DISK_RETRIED));
+        }
+    }
+
+    /// At the start: the files of transfers that go on, and none of others.
+    fn recall_files(&mut self) -> Result<(), Error> {
+        self.files = self.state.transfers()?;
+        let alive: BTreeSet<FileId> = self.client().transfers().iter().map(|transfer| transfer.file).collect();
+        self.files.incoming.iter().filter(|(file, _)| !alive.contains(*file)).for_each(|(_, place)| place.discard());
+        self.files.outgoing.retain(|file, _| alive.contains(file));
+        self.files.incoming.retain(|file, _| alive.contains(file));
+        Ok(())
+    }
+
+    /// A transfer of an earlier run goes on.
+    fn resumed(&mut self, file: FileId, size: u64, outgoing: bool) -> Result<(), Error> {
+        let missing = || Error::NotKept;
+        if outgoing {
+            let opened = Outgoing::open(self.files.outgoing.get(&file).ok_or_else(missing)?)?;
+            self.outgoing.insert(file, opened);
+        } else {
+            let place = self.files.incoming.get(&file).ok_or_else(missing)?.clone();
+            self.incoming.insert(file, Incoming::reopen(place, size)?);
+        }
+        Ok(())
+    }
+
+    /// A transfer is over: nothing is kept of it.
+    fn forget(&mut self, file: &FileId) -> Result<(), Error> {
+        self.stuck.remove(file);
+        self.outgoing.remove(file);
+        self.incoming.remove(file);
+        let sent = self.files.outgoing.remove(file);
+        let arrived = self.files.incoming.remove(file);
+        if sent.is_none() && arrived.is_none() {
+            return Ok(());
+        }
+        // Where there is no room for less, there is soon: what is kept too long is dropped at the next start.
+        match self.state.remember_transfers(&self.files) {
+            Err(Error::DiskFull(_)) => Ok(()),
+            other => other,
         }
     }
 
@@ -189,33 +307,57 @@ impl Driver {
     }
 
     /// Sends a text, and keeps it in the history.
-    pub(crate) fn send_text(&mut self, to: &UserName, text: &str) -> Result<MessageId, Error> {
+    pub(crate) fn send_text(&mut self, to: &Conversation, text: &str) -> Result<MessageId, Error> {
         let now = now();
         let id = self.client().send_text(to, text, now)?;
         self.sent(to, id, &MessageBody::Text(text.to_owned()), now)?;
         Ok(id)
     }
 
-    fn sent(&mut self, to: &UserName, id: MessageId, body: &MessageBody, now: u64) -> Result<(), Error> {
-        self.state.note_sent(Conversation::User(to.clone()), id, body, now)
+    fn sent(&mut self, to: &Conversation, id: MessageId, body: &MessageBody, now: u64) -> Result<(), Error> {
+        self.state.note_sent(to.into(), id, body, now)
     }
 
     /// Offers the file at `path`.
-    pub(crate) fn send_file(&mut self, to: &UserName, path: &Path) -> Result<FileId, Error> {
+    pub(crate) fn send_file(&mut self, to: &Conversation, path: &Path) -> Result<FileId, Error> {
         let file = Outgoing::open(path)?;
         let now = now();
         let (id, message) = self.client().send_file(to, &file.name, file.size, "application/octet-stream", now)?;
         self.sent(to, message, &MessageBody::File { name: file.name.clone(), size: file.size }, now)?;
+        // It is kept where the file lies before the offer is.
+        self.files.outgoing.insert(id, file.path.clone());
         self.outgoing.insert(id, file);
+        if let Err(error) = self.state.remember_transfers(&self.files) {
+            self.cancel_file(&id)?;
+            return Err(error);
+        }
         Ok(id)
     }
 
     /// Takes an offered file into `folder`.
     pub(crate) fn accept_file(&mut self, id: FileId, name: &str, size: u64, folder: &Path) -> Result<(), Error> {
         let file = Incoming::create(folder, name, size)?;
-        self.client().accept_file(&id, now())?;
+        self.files.incoming.insert(id, file.place().clone());
         self.incoming.insert(id, file);
-        Ok(())
+        let kept = self.state.remember_transfers(&self.files);
+        let accepted = kept.and_then(|()| Ok(self.client().accept_file(&id, now())?));
+        accepted.or_else(|error| {
+            self.discard(&id)?;
+            Err(error)
+        })
+    }
+
+    /// Ends a transfer. What came of it is removed, and what went deleted at the relay.
+    pub(crate) fn cancel_file(&mut self, file: &FileId) -> Result<(), Error> {
+        self.client().cancel_file(file, now());
+        self.discard(file)
+    }
+
+    fn discard(&mut self, file: &FileId) -> Result<(), Error> {
+        if let Some(place) = self.files.incoming.get(file) {
+            place.discard();
+        }
+        self.forget(file)
     }
 
     /// Puts the state under another passphrase.
@@ -245,17 +387,22 @@ impl Driver {
             Event::FileChunk { file, offset, data } => {
                 let written = self.incoming.get_mut(&file).map(|incoming| incoming.write(offset, &data));
                 if let Some(Err(error)) = written {
+                    self.hold_up(file, error);
+                }
+            }
+            Event::FileResumed { file, size, outgoing, .. } => {
+                self.tell(Update::Event(event));
+                if let Err(error) = self.resumed(file, size, outgoing) {
                     self.give_up(file, error);
                 }
             }
-            Event::FileReceived { file } => match self.incoming.remove(&file).map(Incoming::finish) {
-                Some(Ok(path)) => self.tell(Update::Saved { file, path }),
-                Some(Err(error)) => self.tell(Update::TransferFailed { file, error }),
-                None => {}
-            },
-            Event::FileSent { file } | Event::FileFailed { file, .. } => {
-                self.outgoing.remove(&file);
-                self.incoming.remove(&file);
+            Event::FileReceived { file } => self.received(file)?,
+            Event::FileSent { file } => {
+                self.forget(&file)?;
+                self.tell(Update::Event(event));
+            }
+            Event::FileFailed { file, .. } => {
+                self.discard(&file)?;
                 self.tell(Update::Event(event));
             }
             Event::LinkOpen { link, .. } => {
@@ -286,22 +433,39 @@ impl Driver {
         self.state.remember_relay(&address)
     }
 
+    /// A file is whole: it gets its name.
+    fn received(&mut self, file: FileId) -> Result<(), Error> {
+        let Some(incoming) = self.incoming.remove(&file) else { return Ok(()) };
+        let finished = incoming.finish(|place| {
+            self.files.incoming.insert(file, place.clone());
+            self.state.remember_transfers(&self.files)
+        });
+        let update = match finished {
+            Ok(path) => Update::Saved { file, path },
+            // It stays under the name of its part: it is whole.
+            Err(error) => Update::TransferFailed { file, error },
+        };
+        self.forget(&file)?;
+        self.tell(update);
+        Ok(())
+    }
+
     fn supply(&mut self, file: FileId, chunk: u64, offset: u64, length: usize) {
-        // A file that was being sent before a restart has to be offered again.
-        let Some(outgoing) = self.outgoing.get_mut(&file) else { return self.state.client.cancel_file(&file, now()) };
+        let Some(outgoing) = self.outgoing.get_mut(&file) else { return };
         let supplied = outgoing
             .read(offset, length)
             .and_then(|bytes| Ok(self.state.client.supply_file(&file, chunk, bytes, now())?));
-        if let Err(error) = supplied {
+        // Of what the engine refuses it tells itself.
+        if let Err(error) = supplied
+            && error.core().is_none()
+        {
             self.give_up(file, error);
         }
     }
 
     fn give_up(&mut self, file: FileId, error: Error) {
-        self.outgoing.remove(&file);
-        self.incoming.remove(&file);
-        self.client().cancel_file(&file, now());
-        self.tell(Update::TransferFailed { file, error });
+        let ended = self.cancel_file(&file);
+        self.tell(Update::TransferFailed { file, error: ended.err().unwrap_or(error) });
     }
 
     fn accept(&mut self, stream: TcpStream, now: u64) {
@@ -377,7 +541,7 @@ impl Driver {
         let ends = (self.stopping.is_some() && !self.ending.is_empty()).then(|| now().saturating_add(ENDING_LOOKED_AT));
         let retries = self.targets.iter().filter_map(|target| until(target.status));
         let next = retries.chain(self.state.client.poll_timeout()).chain(self.stopping).chain(ends);
-        let next = next.chain(self.state.next_expiry()).min();
+        let next = next.chain(self.retry).chain(self.state.next_expiry()).min();
         let pause = next.map_or(PAUSE_MAX, |at| at.saturating_sub(now()).min(PAUSE_MAX));
         Duration::from_millis(pause)
     }

@@ -78,7 +78,7 @@ pub enum Error {
     #[error("the state cannot be saved ({0}): nothing more is sent until it can")]
     Database(#[from] rusqlite::Error),
     /// The disk is full.
-    #[error("the disk is full: make room, then try again ({0})")]
+    #[error("the disk is full: make room ({0})")]
     DiskFull(PathBuf),
     /// A file or folder cannot be used.
     #[error("{path}: {reason}")]
@@ -94,6 +94,9 @@ pub enum Error {
     /// No free name was found for a file.
     #[error("{0} has too many files of that name")]
     NoFreeName(PathBuf),
+    /// A transfer of an earlier run, of which the file is not known any more.
+    #[error("it is not known any more which file it was: send it again, or ask for it again")]
+    NotKept,
     /// More bytes came than were announced.
     #[error("more bytes came than the file was to have")]
     TooManyBytes,

@@ -3,10 +3,11 @@
 use crate::error::Error;
 use crate::history::History as Kept;
 use crate::passphrase::{self, Cost, SALT};
-use crate::store::Store;
+use crate::store::{Rows, Store};
+use crate::transfer::Files;
 use rand::TryRng;
 use rand::rngs::SysRng;
-use securechat_core::client::{Client, ClientConfig, History};
+use securechat_core::client::{Client, ClientConfig, History, Save};
 use securechat_core::crypto::secret::Secret;
 use securechat_core::crypto::{self, Random};
 use securechat_core::error::{ApiMisuse, Error as CoreError};
@@ -73,6 +74,8 @@ pub struct State {
     pub(crate) vault: Vault,
     pub(crate) rng: Random,
     pub(crate) history: Kept,
+    /// What the disk had no room for.
+    unsaved: Option<(Vec<Save>, Rows)>,
 }
 
 impl State {
@@ -119,23 +122,42 @@ impl State {
             let history = store.generation().map_or(History::Restored, History::AtLeast);
             Client::restore(config, own, records, history, engine_rng, now())?
         };
-        let mut state = Self { store, client, vault, rng, history: Kept::default() };
+        let mut state = Self { store, client, vault, rng, history: Kept::default(), unsaved: None };
         state.open_history()?;
         Ok(state)
     }
 
-    /// Writes what changed in the client and in the history until nothing is left. When this returns it is on the disk; what
-    /// was noted of an event is in the transaction that says that the event was taken.
-    pub(crate) fn save(&mut self) -> Result<(), Error> {
-        loop {
-            let batch = self.client.poll_save();
-            if batch.is_none() && !self.history_waits() {
-                return Ok(());
-            }
-            let rows = self.history_rows();
-            self.store.commit(&batch.unwrap_or_default(), &rows)?;
-            self.store.note_generation(self.client.generation())?;
+    /// Whether something changed in the client or in the history, or could not be written before.
+    pub(crate) fn wants_save(&self) -> bool {
+        self.is_unsaved() || self.client.wants_save() || self.history_waits()
+    }
+
+    /// Whether there is something that could not be written: nothing leaves before it is.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.unsaved.is_some()
+    }
+
+    /// Writes a part of what changed. When this returns it is on the disk; what was noted of an event is in the transaction
+    /// that says that the event was taken. What fails for want of room is kept, and is the first that is tried again.
+    pub(crate) fn save_some(&mut self) -> Result<(), Error> {
+        if self.unsaved.is_none() {
+            let batch = self.client.poll_save().unwrap_or_default();
+            self.unsaved = Some((batch, self.history_rows()));
         }
+        if let Some((batch, rows)) = &self.unsaved {
+            self.store.commit(batch, rows)?;
+            self.store.note_generation(self.client.generation())?;
+            self.unsaved = None;
+        }
+        Ok(())
+    }
+
+    /// Writes all that changed.
+    pub(crate) fn save(&mut self) -> Result<(), Error> {
+        while self.wants_save() {
+            self.save_some()?;
+        }
+        Ok(())
     }
 
     /// The client, to look at.
@@ -152,6 +174,19 @@ impl State {
     pub fn remember_relay(&mut self, relay: &RelayAddress) -> Result<(), Error> {
         let sealed = self.vault.seal("setting/relay", relay.to_string().as_bytes(), &mut *self.rng);
         self.store.set(&[("relay", &sealed)])
+    }
+
+    /// The files of transfers that are under way.
+    pub(crate) fn transfers(&self) -> Result<Files, Error> {
+        let Some(sealed) = self.store.setting("transfers")? else { return Ok(Files::default()) };
+        let opened = self.vault.open("setting/transfers", &sealed).map_err(CoreError::from)?;
+        Files::from_bytes(&opened)
+    }
+
+    /// Keeps the files of transfers for the next start.
+    pub(crate) fn remember_transfers(&mut self, files: &Files) -> Result<(), Error> {
+        let sealed = self.vault.seal("setting/transfers", &files.to_bytes(), &mut *self.rng);
+        self.store.set(&[("transfers", &sealed)])
     }
 
     /// Puts the state under another passphrase.
@@ -312,7 +347,7 @@ mod tests {
         let backup = std::fs::read(folder.join("state.db")).unwrap();
         let mut state = State::open(options(&folder, None, "one")).unwrap();
         assert!(!restored(&mut state));
-        state.client.send_text(&UserName::new("bob").unwrap(), "hi", now()).unwrap();
+        state.client.send_text(UserName::new("bob").unwrap(), "hi", now()).unwrap();
         save(&mut state);
         drop(state);
         std::fs::write(folder.join("state.db"), backup).unwrap();

@@ -17,6 +17,9 @@ pub(crate) struct Row {
     pub(crate) expires: bool,
 }
 
+/// Rows to write, or to take out, by their places.
+pub(crate) type Rows = BTreeMap<String, Option<Row>>;
+
 /// The database of one state. Its folder is locked as long as this lives.
 pub(crate) struct Store {
     database: Connection,
@@ -49,7 +52,14 @@ impl Store {
     }
 
     /// Writes records of the client and rows of the history, all of them or nothing. When this returns they are on the disk.
-    pub(crate) fn commit(&mut self, records: &[Save], rows: &BTreeMap<String, Option<Row>>) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], after which the same can be tried again; or what the database says.
+    pub(crate) fn commit(&mut self, records: &[Save], rows: &Rows) -> Result<(), Error> {
+        self.write(records, rows).map_err(|error| full(error, self.folder.path()))
+    }
+
+    fn write(&mut self, records: &[Save], rows: &Rows) -> rusqlite::Result<()> {
         let transaction = self.database.transaction()?;
         {
             let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO record (key, value) VALUES (?, ?)")?;
@@ -70,8 +80,7 @@ impl Store {
                 };
             }
         }
-        transaction.commit()?;
-        Ok(())
+        transaction.commit()
     }
 
     /// The row of the history at a place.
@@ -110,12 +119,15 @@ impl Store {
 
     /// Keeps settings, all of them or none.
     pub(crate) fn set(&mut self, settings: &[(&str, &[u8])]) -> Result<(), Error> {
+        self.write_settings(settings).map_err(|error| full(error, self.folder.path()))
+    }
+
+    fn write_settings(&mut self, settings: &[(&str, &[u8])]) -> rusqlite::Result<()> {
         let transaction = self.database.transaction()?;
         for (name, value) in settings {
             transaction.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", params![name, value])?;
         }
-        transaction.commit()?;
-        Ok(())
+        transaction.commit()
     }
 
     /// The highest generation noted beside the folder.
@@ -165,6 +177,14 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
         ))?;
     }
     Ok(database)
+}
+
+/// A full disk is told apart: there may be room again.
+fn full(error: rusqlite::Error, folder: &Path) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::DiskFull(folder.to_owned()),
+        _ => Error::Database(error),
+    }
 }
 
 fn explain(error: rusqlite::Error, path: PathBuf) -> Error {

@@ -2,7 +2,10 @@
 
 use crate::error::Error;
 use crate::folder::{new_private_file, private_folder};
-use std::fs::{self, File};
+use securechat_core::codec::{decode, encode};
+use securechat_core::event::FileId;
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,11 +14,62 @@ const NAME_MAX: usize = 255;
 /// How many names are tried before giving up.
 const NAMES_TRIED: u32 = 1_000;
 
+/// Which files the transfers are that are under way: what the program keeps of them beside the engine's own records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Files {
+    /// Where the files lie that are being sent.
+    pub(crate) outgoing: BTreeMap<FileId, PathBuf>,
+    /// Where those lie that arrive.
+    pub(crate) incoming: BTreeMap<FileId, Place>,
+}
+
+impl Files {
+    /// As it is kept.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let outgoing: Vec<_> = self.outgoing.iter().map(|(file, path)| (file, path_bytes(path))).collect();
+        let of = |place: &Place| (path_bytes(&place.part), place.name.clone(), place.whole.as_deref().map(path_bytes));
+        let incoming: Vec<_> = self.incoming.iter().map(|(file, place)| (file, of(place))).collect();
+        encode(&(outgoing, incoming))
+    }
+
+    /// Reads it back.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        type Kept = (Vec<u8>, String, Option<Vec<u8>>);
+        type All = (Vec<(FileId, Vec<u8>)>, Vec<(FileId, Kept)>);
+        let (outgoing, incoming): All = decode(bytes).map_err(|error| Error::Core(error.into()))?;
+        let place = |(part, name, whole): Kept| Place { part: path(part), name, whole: whole.map(path) };
+        Ok(Self {
+            outgoing: outgoing.into_iter().map(|(file, bytes)| (file, path(bytes))).collect(),
+            incoming: incoming.into_iter().map(|(file, kept)| (file, place(kept))).collect(),
+        })
+    }
+}
+
+#[cfg(unix)]
+fn path_bytes(path: &Path) -> Vec<u8> {
+    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec()
+}
+
+#[cfg(unix)]
+fn path(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_bytes(path: &Path) -> Vec<u8> {
+    path.to_string_lossy().into_owned().into_bytes()
+}
+
+#[cfg(not(unix))]
+fn path(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// A file that is being sent.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     file: File,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its name, without the folders.
     pub(crate) name: String,
     /// Its size when it was offered.
@@ -32,7 +86,8 @@ impl Outgoing {
         let file = File::open(path).map_err(Error::at(path))?;
         Ok(Self {
             file,
-            path: path.to_owned(),
+            // After a restart the program may run elsewhere.
+            path: path.canonicalize().map_err(Error::at(path))?,
             name: name.to_string_lossy().into_owned(),
             size: about.len(),
             read: Vec::new(),
@@ -62,15 +117,26 @@ fn read_full(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// A file that is arriving, as `NAME.part` in its folder. Dropped before it is whole, the part is removed.
+/// A file that is arriving, as `NAME.part` in its folder, which a restart finds again.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     file: File,
-    part: PathBuf,
-    folder: PathBuf,
-    name: String,
+    place: Place,
     size: u64,
-    whole: bool,
+    /// Bytes that are not on the disk yet.
+    unsynced: bool,
+    /// What could not be written, and where: the disk has room again when it can.
+    stuck: Option<(u64, Vec<u8>)>,
+}
+
+/// Where a file arrives: what is kept of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) part: PathBuf,
+    /// What it is to be called, without the folder.
+    pub(crate) name: String,
+    /// The name that it is being given.
+    pub(crate) whole: Option<PathBuf>,
 }
 
 impl Incoming {
@@ -78,10 +144,11 @@ impl Incoming {
     pub(crate) fn create(folder: &Path, name: &str, size: u64) -> Result<Self, Error> {
         let name = securechat_core::file::safe_name(name);
         private_folder(folder).map_err(Error::at(folder))?;
+        let folder = &folder.canonicalize().map_err(Error::at(folder))?;
         for attempt in 0..NAMES_TRIED {
             let part = folder.join(numbered(&name, attempt, ".part"));
             match new_private_file(&part) {
-                Ok(file) => return Ok(Self { file, part, folder: folder.to_owned(), name, size, whole: false }),
+                Ok(file) => return Ok(Self::new(file, Place { part, name, whole: None }, size)),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::at(&part)(error)),
             }
@@ -89,39 +156,105 @@ impl Incoming {
         Err(Error::NoFreeName(folder.join(name)))
     }
 
+    /// Goes on with what is there of a file.
+    pub(crate) fn reopen(place: Place, size: u64) -> Result<Self, Error> {
+        // The part is gone where it got its name and that was not noted any more.
+        let found = place.whole.as_ref().filter(|whole| !place.part.exists() && whole.exists());
+        let path = found.unwrap_or(&place.part);
+        let about = fs::symlink_metadata(path).map_err(Error::at(path))?;
+        if !about.is_file() {
+            return Err(Error::NotAFile(path.clone()));
+        }
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::at(path))?;
+        Ok(Self::new(file, place, size))
+    }
+
+    fn new(file: File, place: Place, size: u64) -> Self {
+        Self { file, place, size, unsynced: false, stuck: None }
+    }
+
+    /// What is to be kept of it.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Writes bytes where they belong; never beyond the size announced.
     pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.size) {
             return Err(Error::TooManyBytes);
         }
-        self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.write_all(bytes)).map_err(Error::at(&self.part))
+        self.unsynced = true;
+        let written = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.write_all(bytes));
+        written.map_err(Error::at(&self.place.part)).inspect_err(|_| self.stuck = Some((offset, bytes.to_vec())))
     }
 
-    /// Gives the whole file its name, or the first free one like it, and says which.
-    pub(crate) fn finish(mut self) -> Result<PathBuf, Error> {
-        self.file.sync_all().map_err(Error::at(&self.part))?;
+    /// Brings to the disk what was written.
+    pub(crate) fn sync(&mut self) -> Result<(), Error> {
+        if self.unsynced {
+            self.file.sync_data().map_err(Error::at(&self.place.part))?;
+            self.unsynced = false;
+        }
+        Ok(())
+    }
+
+    /// Whether what could not be written can be by now.
+    pub(crate) fn has_room(&mut self) -> bool {
+        if let Some((offset, bytes)) = self.stuck.take()
+            && self.write(offset, &bytes).is_err()
+        {
+            return false;
+        }
+        self.sync().is_ok()
+    }
+
+    /// Gives the whole file its name, or the first free one like it, and says which. `note` is told a name before it is
+    /// given, and has to keep it: a crash in between finds the file under one of the two.
+    pub(crate) fn finish(mut self, mut note: impl FnMut(&Place) -> Result<(), Error>) -> Result<PathBuf, Error> {
+        self.file.sync_all().map_err(Error::at(&self.place.part))?;
+        if let Some(whole) = self.place.whole.take_if(|whole| is_same(&self.file, whole)) {
+            // It has its name, and at most a link too many.
+            _ = fs::remove_file(&self.place.part);
+            return Ok(whole);
+        }
+        let folder = self.place.part.parent().unwrap_or(Path::new(".")).to_owned();
         for attempt in 0..NAMES_TRIED {
-            let path = self.folder.join(numbered(&self.name, attempt, ""));
-            match rename_new(&self.part, &path) {
-                Ok(()) => {
-                    self.whole = true;
-                    return Ok(path);
-                }
+            let path = folder.join(numbered(&self.place.name, attempt, ""));
+            if path.symlink_metadata().is_ok() {
+                continue;
+            }
+            self.place.whole = Some(path.clone());
+            note(&self.place)?;
+            match rename_new(&self.place.part, &path) {
+                Ok(()) => return Ok(path),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::at(&path)(error)),
             }
         }
-        Err(Error::NoFreeName(self.folder.join(&self.name)))
+        Err(Error::NoFreeName(folder.join(&self.place.name)))
     }
 }
 
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        if !self.whole {
-            // The part alone is of no use; that it cannot be removed is not worth a word.
-            _ = fs::remove_file(&self.part);
-        }
+impl Place {
+    /// Removes what came of a file that nobody waits for any more: the part alone is of no use.
+    pub(crate) fn discard(&self) {
+        // That it cannot be removed is not worth a word.
+        _ = fs::remove_file(&self.part);
     }
+}
+
+/// Whether an open file is what a path names.
+#[cfg(unix)]
+fn is_same(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let of = |about: io::Result<fs::Metadata>| about.ok().map(|about| (about.dev(), about.ino()));
+    of(file.metadata()).is_some_and(|own| of(fs::symlink_metadata(path)) == Some(own))
+}
+
+/// Whether an open file is what a path names: where that cannot be asked, it is when the name was given to nothing else.
+#[cfg(not(unix))]
+fn is_same(file: &File, path: &Path) -> bool {
+    let length = |about: io::Result<fs::Metadata>| about.ok().map(|about| about.len());
+    length(file.metadata()).is_some_and(|own| length(fs::symlink_metadata(path)) == Some(own))
 }
 
 /// Renames without ever replacing: a hard link does not, and where there are none a placeholder takes the name first.
@@ -160,7 +293,7 @@ mod tests {
         incoming.write(3, b"def").unwrap();
         incoming.write(0, b"abc").unwrap();
         assert!(place.path().join("report.pdf.part").exists());
-        let path = incoming.finish().unwrap();
+        let path = incoming.finish(|_| Ok(())).unwrap();
         assert_eq!(path, place.path().join("report.pdf"));
         assert_eq!(fs::read(path).unwrap(), b"abcdef");
         assert!(!place.path().join("report.pdf.part").exists());
@@ -176,7 +309,7 @@ mod tests {
         fs::write(folder.join("a.txt.part"), "mine too").unwrap();
         let mut incoming = Incoming::create(&folder, "../in/a.txt", 1).unwrap();
         incoming.write(0, b"x").unwrap();
-        let path = incoming.finish().unwrap();
+        let path = incoming.finish(|_| Ok(())).unwrap();
         assert_eq!(path.parent(), Some(folder.as_path()));
         assert_eq!(fs::read(path).unwrap(), b"x");
         assert_eq!(fs::read(folder.join("a.txt")).unwrap(), b"mine");
@@ -196,7 +329,7 @@ mod tests {
         std::os::unix::fs::symlink(&target, folder.join("a")).unwrap();
         let mut incoming = Incoming::create(&folder, "a", 1).unwrap();
         incoming.write(0, b"x").unwrap();
-        assert_eq!(incoming.finish().unwrap(), folder.join("a (1)"));
+        assert_eq!(incoming.finish(|_| Ok(())).unwrap(), folder.join("a (1)"));
         assert!(!target.exists());
     }
 
@@ -214,18 +347,60 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn e2_a_full_disk_is_an_error_that_says_so() {
-        let file = fs::OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
+        let file = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
         let place = tempfile::tempdir().unwrap();
         let mut incoming = Incoming::create(place.path(), "a", 4).unwrap();
-        incoming.file = file;
+        let room = std::mem::replace(&mut incoming.file, file);
         assert!(matches!(incoming.write(0, b"1234"), Err(Error::DiskFull(_))));
+        assert!(!incoming.has_room());
+        incoming.file = room;
+        assert!(incoming.has_room());
     }
 
     #[test]
     fn a_transfer_given_up_leaves_nothing() {
         let place = tempfile::tempdir().unwrap();
-        drop(Incoming::create(place.path(), "a", 4).unwrap());
+        let incoming = Incoming::create(place.path(), "a", 4).unwrap();
+        incoming.place().discard();
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    /// A crash may come at any place: what has come is found again, under its part or under its name, once.
+    #[test]
+    fn what_has_come_is_found_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut incoming = Incoming::create(folder.path(), "a.txt", 4).unwrap();
+        incoming.write(2, b"cd").unwrap();
+        incoming.sync().unwrap();
+        let mut incoming = Incoming::reopen(incoming.place().clone(), 4).unwrap();
+        incoming.write(0, b"ab").unwrap();
+        // Killed before the name was given.
+        let mut noted = incoming.place().clone();
+        let stopped = incoming.finish(|place| {
+            noted = place.clone();
+            Err(Error::Stopped)
+        });
+        assert!(stopped.is_err() && noted.whole.is_some());
+        // Killed between the new name and the end of the old one.
+        fs::hard_link(&noted.part, noted.whole.as_ref().unwrap()).unwrap();
+        let path = Incoming::reopen(noted.clone(), 4).unwrap().finish(|_| Ok(())).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abcd");
+        // Killed before that was noted.
+        assert_eq!(Incoming::reopen(noted.clone(), 4).unwrap().finish(|_| Ok(())).unwrap(), path);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        fs::remove_file(path).unwrap();
+        assert!(matches!(Incoming::reopen(noted, 4), Err(Error::File { .. })));
+    }
+
+    #[test]
+    fn where_files_lie_is_kept() {
+        let place = Place { part: "/in/a.part".into(), name: "a".into(), whole: Some("/in/a".into()) };
+        let files = Files {
+            outgoing: BTreeMap::from([([1; 16], "/out/ä".into())]),
+            incoming: BTreeMap::from([([2; 16], place.clone()), ([3; 16], Place { whole: None, ..place })]),
+        };
+        assert_eq!(Files::from_bytes(&files.to_bytes()).unwrap(), files);
+        assert!(Files::from_bytes(b"x").is_err());
     }
 
     #[test]

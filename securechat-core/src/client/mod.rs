@@ -214,6 +214,11 @@ impl Client {
         self.account.registered
     }
 
+    /// Whether [`Client::poll_save`] has something to give. A host that writes files syncs them then, before it asks.
+    pub fn wants_save(&self) -> bool {
+        !self.is_saved()
+    }
+
     /// The next batch of records to save, as one transaction. `None` when nothing changed.
     pub fn poll_save(&mut self) -> Option<Vec<Save>> {
         self.save_transfers();

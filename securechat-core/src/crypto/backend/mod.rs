@@ -1,5 +1,5 @@
 //! The primitives, from one of two sources. Only the modules in here name a crypto crate; `securechat-ciphers` beside this one is
-//! a part of them that is always compiled for speed.
+//! a part of them that stays compiled for speed where the core is compiled for size.
 //!
 //! [`Backend`] is what both have in common. What is built from the primitives is generic over it, so that one test
 //! suite runs over both; everything else uses [`Active`].

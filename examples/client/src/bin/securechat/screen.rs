@@ -1,6 +1,7 @@
 //! What is printed. Every byte that goes out passes here, and everything that others wrote is made harmless (E4).
 
 use securechat_core::text::{Lines, neutralise};
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::Sender;
 
@@ -30,13 +31,16 @@ pub(crate) enum Out {
 pub(crate) struct Screen {
     out: Out,
     colour: bool,
+    /// Whether the last line is one of progress, which the next takes the place of.
+    moving: Cell<bool>,
 }
 
 impl Screen {
     pub(crate) fn new(out: Out) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let able = std::env::var_os("TERM").is_none_or(|value| value != "dumb");
-        Self { out, colour: wanted && able && io::stdout().is_terminal() && io::stderr().is_terminal() }
+        let colour = wanted && able && io::stdout().is_terminal() && io::stderr().is_terminal();
+        Self { out, colour, moving: Cell::new(false) }
     }
 
     /// One line about what happened.
@@ -49,7 +53,22 @@ impl Screen {
         self.print(tone, &render(tone, head, text, Lines::Many, self.colour));
     }
 
+    /// Whether a line can take the place of the one before.
+    pub(crate) fn can_move(&self) -> bool {
+        self.colour && matches!(self.out, Out::Editor(_))
+    }
+
+    /// One line of progress, in place of the last line if that was one too, where the terminal can.
+    pub(crate) fn progress(&self, text: &str) {
+        let line = render(Tone::Note, "", text, Lines::One, self.colour);
+        // Up to the line before, and that erased.
+        let again = if self.can_move() && self.moving.get() { "\x1b[1A\x1b[2K" } else { "" };
+        self.print(Tone::Note, &format!("{again}{line}"));
+        self.moving.set(true);
+    }
+
     fn print(&self, tone: Tone, line: &str) {
+        self.moving.set(false);
         let written = match &self.out {
             Out::Editor(printer) => printer.send(format!("{line}\n")).map_err(io::Error::other),
             Out::Plain if matches!(tone, Tone::Warning | Tone::Error) => writeln!(io::stderr().lock(), "{line}"),
