@@ -278,12 +278,19 @@ impl Client {
     pub(in crate::client) fn entry_refused(&mut self, group: GroupId, refusal: Refusal) {
         match refusal.code {
             RefusalCode::EntryOutdated => {
-                // Somebody was faster: on top of theirs another one is signed.
+                // Somebody was faster: when theirs is known, another one is signed on top of it. Until then this one stays,
+                // or a relay that refuses it and keeps it would get two for one place. For another epoch it is signed anew.
+                let epoch = self.own_epoch().ok();
+                let mut refused = None;
                 if let Some(known) = self.groups.known.get_mut(&group) {
-                    known.wishes.signed = None;
+                    refused = known.wishes.signed.as_ref().map(|signed| signed.entry().sequence);
+                    known.wishes.signed.take_if(|signed| Some(signed.entry().epoch) != epoch);
                 }
                 self.groups.save_wishes(group, &mut self.changes);
                 self.begin_sync(group);
+                if let Some(sync) = self.groups.syncs.get_mut(&group) {
+                    sync.refused = refused;
+                }
             }
             RefusalCode::RateLimited | RefusalCode::Unavailable => {
                 let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(RETRY_AFTER, REST_MAX);

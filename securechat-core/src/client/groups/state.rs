@@ -144,6 +144,8 @@ pub(super) struct Sync {
     pub(super) looked_up: BTreeSet<UserName>,
     /// Entries that came, before which this group was not known.
     pub(super) news: bool,
+    /// The place of an entry that the relay refused because another one has it.
+    pub(super) refused: Option<u32>,
 }
 
 impl Groups {
