@@ -82,6 +82,20 @@ impl Client {
         }
     }
 
+    /// A key that was queued while nobody knew a user's devices goes to those that are known now: from the first of them
+    /// that leaves the list on, it is spent (G8).
+    pub(in crate::client) fn devices_became_known(&mut self, user: &UserName) {
+        let Some(pin) = self.contacts.pin(user).filter(|_| *user != self.config.user) else { return };
+        let mut changed = Vec::new();
+        for (group, known) in &mut self.groups.known {
+            if let Some(handed) = known.own.handed.get_mut(user).filter(|handed| handed.devices.is_empty()) {
+                handed.devices.extend(pin.identities());
+                changed.push(*group);
+            }
+        }
+        changed.into_iter().for_each(|group| self.groups.save_own(group, &mut self.changes));
+    }
+
     /// Queues the key for all devices of a member or for one. It is kept until it arrived.
     fn hand_key(&mut self, group: GroupId, user: &UserName, only: Option<Identity>) {
         let Some(own) = self.groups.known.get(&group).map(|known| &known.own) else { return };
