@@ -54,7 +54,7 @@ impl Client {
             Outcome::Replay => return,
             Outcome::Refused => return self.tell(Event::Unopened { claimed: taken.claimed.clone() }),
             Outcome::NoKey(group, key) => {
-                if self.groups.asked.insert((*taken.device, group, Wanted::Key(key))) {
+                if self.groups.ask_once(taken.device, group, Wanted::Key(key)) {
                     self.control(group, taken.claimed, taken.device, GroupControl::KeyWanted { key: *key.as_bytes() });
                 }
                 group
