@@ -102,6 +102,10 @@ impl Client {
             }
             Standing::Refused(_) => return Outcome::Refused,
         };
+        if !known.log.roster().was_member_at(&self.config.user, message.sequence) {
+            // G4: nobody reads what was sent before they came, whoever hands them a key for it.
+            return Outcome::Refused;
+        }
         match key.open(&message, self.now) {
             Ok(content) => {
                 key.save(&mut self.changes);
