@@ -284,6 +284,7 @@ impl Client {
         let known = Known { pin: Pin::new(user, chain)?, view: None, told: None };
         self.contacts.known.insert(user.clone(), Box::new(known));
         self.contacts.save(user, &mut self.changes);
+        self.devices_became_known(user);
         Ok(())
     }
 

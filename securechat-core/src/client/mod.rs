@@ -143,12 +143,13 @@ impl Client {
         if local.bundle.user() != Some(&config.user) {
             return Err(ApiMisuse::Record.into());
         }
-        let sessions = Sessions::restore(config.policy.clone(), config.limits.clone(), &records)?;
+        let sessions = Sessions::restore(config.policy.clone(), config.limits.clone(), &records);
+        let sessions = sessions.map_err(|_| ApiMisuse::Record)?;
         let mut client = Self::assemble(config, vault, rng, local, account, sessions, now);
         client.contacts = Contacts::restore(&records)?;
         client.outbox = Outbox::restore(&records)?;
         client.inbox = Inbox::restore(&records)?;
-        client.uploads = uploads::Uploads::restore(&records)?;
+        client.uploads = uploads::Uploads::restore(&records).map_err(|_| ApiMisuse::Record)?;
         client.downloads = downloads::Downloads::restore(&records)?;
         client.groups = groups::Groups::restore(&records)?;
         client.account.restore_lists(&records)?;

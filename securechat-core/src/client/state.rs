@@ -123,7 +123,7 @@ impl Account {
     /// Reads one's own lists back.
     pub(super) fn restore_lists(&mut self, records: &Records) -> Result<(), Error> {
         for (_, value) in records.with_prefix(LIST) {
-            self.lists.push(SignedDeviceList::decode(value)?);
+            self.lists.push(SignedDeviceList::decode(value).map_err(|_| ApiMisuse::Record)?);
         }
         Ok(())
     }

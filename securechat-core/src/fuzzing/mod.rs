@@ -7,20 +7,24 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod devices;
+mod groups;
 mod links;
 mod net;
 mod network;
 mod parsers;
 mod program;
+mod records;
 mod relay;
 mod relay_ops;
 mod sessions;
 mod stream;
 
 pub use devices::*;
+pub use groups::*;
 pub use links::*;
 pub use network::*;
 pub use parsers::*;
+pub use records::records;
 pub use relay::*;
 pub use relay_ops::relay_ops;
 pub use sessions::*;
@@ -43,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     ("envelope", envelope),
     ("file_offer", file_offer),
     ("frame", frame),
+    ("group", group),
     ("link_initiator", link_initiator),
     ("link_pair", link_pair),
     ("link_responder", link_responder),
@@ -53,10 +58,12 @@ pub const TARGETS: &[Target] = &[
     ("prekey", prekey),
     ("push", push),
     ("record", record),
+    ("records", records),
     ("relay", relay),
     ("relay_ops", relay_ops),
     ("reply", reply),
     ("request", request),
+    ("roster", roster),
     ("session", session),
     ("vault", vault),
 ];

@@ -8,15 +8,19 @@ use crate::client::History;
 use crate::content::MessageId;
 use crate::limits::{DAY, HOUR};
 use crate::relay::StoreJob;
+use crate::roster::GroupId;
 use crate::suite::{Policy, Suite};
 use crate::wire::Presence;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+/// Groups of one client at the most.
+const GROUPS: usize = 3;
+
 /// Two clients and their relay, with somebody on every wire and in the relay's place: a byte for the suite, then steps.
 ///
-/// Whatever is done to them, a text is shown once at the most, as it was written and with who wrote it; and when
-/// everybody is honest again, texts arrive.
+/// Whatever is done to them, a text is shown once at the most, as it was written and with who wrote it, and not to who is out
+/// of the group that it was written to; and when everybody is honest again, texts arrive.
 pub fn network(data: &[u8]) {
     let mut program = Program::new(data);
     let mut world = World::new(program.byte());
@@ -55,6 +59,8 @@ struct World {
     net: Net,
     /// Texts by their id, with who wrote them.
     texts: BTreeMap<MessageId, (usize, String)>,
+    /// Of those the ones that were written to a group after the other was out of it.
+    barred: BTreeMap<MessageId, GroupId>,
     backups: [Option<(Records, Shown)>; 2],
     written: u32,
 }
@@ -78,7 +84,7 @@ impl World {
     }
 
     fn around(net: Net) -> Self {
-        Self { net, texts: BTreeMap::new(), backups: [None, None], written: 0 }
+        Self { net, texts: BTreeMap::new(), barred: BTreeMap::new(), backups: [None, None], written: 0 }
     }
 
     fn begin(choice: u8) -> Beginning {
@@ -105,6 +111,9 @@ impl World {
 
     fn step(&mut self, step: u8, program: &mut Program<'_>) {
         let host = usize::from(step & 1);
+        if step & 32 != 0 {
+            return self.step_in_group(host, step >> 1 & 7, program);
+        }
         match step >> 1 & 15 {
             0 | 1 => self.write(host, 1 - host),
             2 => self.net.connect(host),
@@ -137,6 +146,54 @@ impl World {
                 self.net.drain(1 - host);
             }
         }
+        self.check();
+    }
+
+    /// Something in a group, or about one.
+    fn step_in_group(&mut self, host: usize, step: u8, program: &mut Program<'_>) {
+        let groups: Vec<GroupId> = self.net.hosts[host].client.groups().collect();
+        let group = groups.get(program.below(groups.len())).copied();
+        let users = [&self.net.hosts[host].user, &self.net.hosts[1 - host].user].map(Clone::clone);
+        let (now, client) = (self.net.now, &mut self.net.hosts[host].client);
+        match (step, group) {
+            (0, _) | (_, None) if groups.len() < GROUPS => _ = client.create_group("friends", false, now),
+            (1, Some(group)) => {
+                _ = client.add_to_group(&group, &users[1..], now);
+                self.unbar(group);
+            }
+            (2, Some(group)) => _ = client.remove_from_group(&group, &users[1..], now),
+            (3, Some(group)) => _ = client.remove_from_group(&group, &users[..1], now),
+            (4, Some(group)) => _ = client.set_group_admin(&group, &users[1], program.byte() & 1 == 0, now),
+            (5, Some(group)) => {
+                _ = client.resolve_fork(&group, program.byte() & 1 == 1, now);
+                self.unbar(group);
+            }
+            (_, Some(group)) => return self.write_to_group(host, group),
+            _ => {}
+        }
+        self.net.drain(host);
+        self.check();
+    }
+
+    /// What waits to be sent in a group may be for somebody who comes back.
+    fn unbar(&mut self, group: GroupId) {
+        self.barred.retain(|_, of| *of != group);
+    }
+
+    fn write_to_group(&mut self, host: usize, group: GroupId) {
+        let text = format!("text {}", self.written);
+        self.written += 1;
+        let other = self.net.hosts[1 - host].user.clone();
+        let client = &mut self.net.hosts[host].client;
+        let alone =
+            client.group(&group).is_some_and(|info| !info.waits && info.members.iter().all(|(user, _)| *user != other));
+        if let Ok(id) = client.send_text(group, &text, self.net.now) {
+            self.texts.insert(id, (host, text));
+            if alone {
+                self.barred.insert(id, group);
+            }
+        }
+        self.net.drain(host);
         self.check();
     }
 
@@ -193,7 +250,7 @@ impl World {
         let device = host.client.contact(&to).and_then(|contact| contact.devices.first().copied());
         let device = device.unwrap_or(host.client.identity());
         let client = &mut host.client;
-        match kind % 24 {
+        match kind % 28 {
             0 => _ = client.send_edit(&to, id, "edit", now),
             1 => _ = client.send_delete(&to, id, now),
             2 => _ = client.send_reaction(&to, id, "+", kind & 64 != 0, now),
@@ -219,6 +276,19 @@ impl World {
             19 => _ = client.revoke_device(&device, now),
             20 => _ = client.start_over(now),
             21 => _ = client.enter(PASSWORD, now),
+            24 => _ = client.create_group("friends", kind & 32 != 0, now),
+            25 => {
+                let groups: Vec<GroupId> = client.groups().chain([GroupId::from_bytes([7; 16])]).collect();
+                groups.iter().for_each(|group| _ = client.join_group(group, now));
+            }
+            26 => {
+                let groups: Vec<GroupId> = client.groups().collect();
+                groups.iter().for_each(|group| _ = client.rename_group(group, "others", now));
+            }
+            27 => {
+                let groups: Vec<GroupId> = client.groups().collect();
+                groups.into_iter().for_each(|group| _ = client.send_file(group, "a", 70_000, "", now));
+            }
             22 => {
                 for file in host.files.clone().into_iter().chain(host.offered.clone()) {
                     host.client.cancel_file(&file, now);
@@ -263,6 +333,7 @@ impl World {
             for ((from, id), text) in &host.shown {
                 let writer = &self.net.hosts[1 - index].user;
                 assert_eq!((from, self.texts.get(id)), (writer, Some(&(1 - index, text.clone()))), "nobody wrote that");
+                assert!(!self.barred.contains_key(id), "who was removed is shown what was written after");
             }
         }
     }

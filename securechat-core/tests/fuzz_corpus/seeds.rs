@@ -35,6 +35,7 @@ pub(crate) fn all() -> Vec<Seed> {
         pushes(),
         contents(),
         files(),
+        groups(),
         links(),
         envelopes(),
         relay(),
@@ -287,6 +288,64 @@ fn files() -> Vec<Seed> {
     ]
 }
 
+/// Entries, what is done to a group, messages under a sender key, and what happens to records.
+fn groups() -> Vec<Seed> {
+    let member = |number: u8| fuzzing::user(number);
+    let done = |steps: &[(u8, Action)]| {
+        steps.iter().flat_map(|(actor, action)| encode(&(*actor, 0_u64, action.clone()))).collect::<Vec<u8>>()
+    };
+    let add = |numbers: &[u8]| Action::Add { users: numbers.iter().map(|number| member(*number)).collect() };
+    let remove = |numbers: &[u8]| Action::Remove { users: numbers.iter().map(|number| member(*number)).collect() };
+    let admin = |number, admin| Action::Admin { user: member(number), admin };
+    let rename = |to: &str| Action::Rename { name: to.into() };
+    let life = done(&[
+        (0, add(&[1, 2])),
+        (1, rename("no")),
+        (2, remove(&[2])),
+        (0, admin(1, true)),
+        (1, rename("yes")),
+        (1, remove(&[0, 1])),
+        (0, remove(&[0])),
+        (1, add(&[2])),
+        (1, remove(&[1, 2])),
+    ]);
+    let epochs = encode(&(0_u8, 3_u64, Action::Epoch));
+    let messages = |choice: u8, contents: &[&[u8]], order: &[usize]| {
+        let sealed = fuzzing::group_messages(choice, contents);
+        let mut bytes = vec![choice];
+        order.iter().for_each(|place| bytes.put_prefixed(&sealed[*place]).unwrap());
+        bytes
+    };
+    let three: [&[u8]; 3] = [b"one", b"two", &[3; 300]];
+    let mut forged = messages(0, &three, &[1, 0]);
+    let last = forged.len() - 80;
+    forged[last] ^= 1;
+    vec![
+        ("roster", "entry", group().bytes().to_vec()),
+        ("roster", "life", life.clone()),
+        (
+            "roster",
+            "open",
+            [&done(&[(1, add(&[1])), (1, remove(&[1])), (2, add(&[2])), (3, add(&[2]))])[..], &life].concat(),
+        ),
+        ("roster", "epochs", [&epochs[..], &epochs, &done(&[(0, rename("x"))])].concat()),
+        ("roster", "twice", done(&[(0, add(&[1, 1])), (0, add(&[0]))])),
+        ("group", "in_order", messages(0, &three, &[0, 1, 2])),
+        ("group", "out_of_order", messages(0, &three, &[2, 0, 2, 1, 0])),
+        ("group", "cbc", messages(1, &three, &[1, 0, 2, 1])),
+        ("group", "handed_late", messages(4, &three, &[0, 1, 2, 1])),
+        ("group", "forged", forged),
+        ("records", "as_it_was", vec![0]),
+        ("records", "restored", vec![1]),
+        ("records", "changed", vec![0, 0, 0, 40, 0, 0, 0, 3, 0, 1]),
+        ("records", "cut", vec![0, 1, 0, 90, 0, 0, 0, 2, 1]),
+        ("records", "swapped", vec![0, 3, 0, 20, 0, 60]),
+        ("records", "lost", vec![0, 4, 0, 30, 0, 0, 4, 0, 50, 0, 0]),
+        ("records", "renamed", vec![1, 5, 0, 33, 0, 0, 0, 20, 4, 1, b'9']),
+        ("records", "does_not_open", vec![0, 7, 0, 12, 0, 0, 0, 9, 0, 1]),
+    ]
+}
+
 /// What each side of a link sent to the other until it was closed, by the bytes that say what kind of link it is.
 fn links() -> Vec<Seed> {
     const LARGE_STEPS: u8 = 7 << 5;
@@ -409,6 +468,7 @@ fn programs() -> Vec<Seed> {
     seeds.push(("session", "ten_sessions", [&[0][..], &ten, &back, &next, &there, &next].concat()));
     // 4 and 5 connect, 0 and 1 write, 6 lets all arrive.
     let (connect, write) = ([4, 5, 6], [0, 6, 1, 6]);
+    let (added, said) = ([34, 0, 6], [44, 0, 6, 45, 0, 6]);
     seeds.extend([
         ("network", "talk", [&[0][..], &connect, &write, &write].concat()),
         ("network", "talk_cbc", [&[5][..], &connect, &write, &write].concat()),
@@ -422,9 +482,32 @@ fn programs() -> Vec<Seed> {
         ("network", "forgotten", [&[0][..], &connect, &[25], &write, &[25], &connect, &[0, 6]].concat()),
         ("network", "another_name", [&[4][..], &connect, &[18, 21].repeat(6), &write, &write].concat()),
         ("network", "peers", [&[4][..], &[26, 6], &write].concat()),
+        // From 32 on in a group: 32 creates, 34 adds, 36 removes, 38 leaves, 40 makes an admin, 44 writes; odd ones by the other.
+        ("network", "group", [&[4][..], &connect, &[32, 6], &added, &said, &[36, 0, 6], &said].concat()),
+        (
+            "network",
+            "group_offline",
+            [&[0][..], &connect, &[32, 6, 16, 17], &added, &[44, 0], &connect, &said].concat(),
+        ),
+        (
+            "network",
+            "group_left",
+            [&[5][..], &connect, &[32, 6], &added, &said, &[39, 0, 6], &said, &added, &said].concat(),
+        ),
+        (
+            "network",
+            "group_lies",
+            [&[4][..], &connect, &[32, 6], &added, &[18, 2, 18, 3, 18, 21], &said, &said].concat(),
+        ),
+        (
+            "network",
+            "group_backup",
+            [&[4][..], &connect, &[32, 6], &added, &[24], &said, &[36, 0, 6, 24], &connect, &said].concat(),
+        ),
+        ("network", "group_admins", [&[4][..], &connect, &[32, 6], &added, &[40, 0, 0, 6, 37, 0, 6], &said].concat()),
         ("network", "file", [&[4][..], &connect, &[30, 1, 6, 30, 1, 6, 20, 0, 6]].concat()),
     ]);
-    let calls: Vec<u8> = (0..24).flat_map(|call| [0, call, call % 3]).collect();
+    let calls: Vec<u8> = (0..28).flat_map(|call| [0, call, call % 3]).collect();
     seeds.extend([
         ("client", "calls", [&[4][..], &calls].concat()),
         ("client", "strangers", [&[0][..], &calls].concat()),

@@ -3,6 +3,10 @@
 use super::{group_of, read, said, settle, write};
 use securechat_core::content::Conversation;
 use securechat_core::event::{Event, MessageBody};
+use securechat_core::wire::Push;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 #[test]
 fn a_second_device_reads_and_writes_as_its_user() {
@@ -71,4 +75,33 @@ fn a_log_signed_under_older_lists_is_checked_by_who_comes_later() {
     for host in [0, 1, phone] {
         assert_eq!(read(&net, host).last(), said(&[("carol", "hello")]).last());
     }
+}
+
+/// A key that was handed over to whatever devices a user has is spent as soon as one of them is not theirs any more.
+#[test]
+fn g8_a_device_that_was_not_known_when_the_key_was_queued_reads_nothing_more() {
+    let (mut net, group) = group_of(25, &["alice", "bob"]);
+    let phone = net.second_device(1);
+    let keys = Rc::new(RefCell::new(BTreeSet::new()));
+    let seen = keys.clone();
+    net.relay.on_push = Some(Box::new(move |push| {
+        if let Push::Deliver(deliver) = push
+            && deliver.envelope.first() == Some(&3)
+            && deliver.user.as_str() == "alice"
+        {
+            seen.borrow_mut().insert(deliver.envelope[17..33].to_vec());
+        }
+        true
+    }));
+    assert!(net.hosts[0].client.contact(&super::name("bob")).is_none(), "nobody has looked bob up yet");
+    write(&mut net, 0, group, "to both");
+    assert_eq!(read(&net, phone), said(&[("alice", "to both")]));
+    assert_eq!(keys.borrow().len(), 1);
+    let device = net.hosts[phone].client.identity();
+    net.hosts[1].client.revoke_device(&device, net.now).unwrap();
+    settle(&mut net, 1);
+    net.say(0, "bob", "hello");
+    write(&mut net, 0, group, "to one");
+    assert_eq!(read(&net, 1).last(), said(&[("alice", "to one")]).last());
+    assert_eq!(keys.borrow().len(), 2, "the phone has the first key");
 }

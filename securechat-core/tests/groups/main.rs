@@ -7,6 +7,7 @@ mod support;
 mod devices;
 mod files;
 mod hostile;
+mod malicious;
 mod members;
 mod restarts;
 

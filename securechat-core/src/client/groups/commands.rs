@@ -7,7 +7,7 @@ use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::{Event, RequestKind};
 use crate::group::GroupLog;
 use crate::identity::UserName;
-use crate::limits::{GROUPS_PER_USER, REST_MAX, USERS_PER_ENTRY};
+use crate::limits::{REST_MAX, USERS_PER_ENTRY};
 use crate::roster::{Action, Entry, GroupId, SignedEntry};
 use crate::wire::{self, Bytes, Refusal, RefusalCode, Request};
 
@@ -79,7 +79,7 @@ impl Client {
     /// 128 bytes, and `Busy` above 1,024 groups.
     pub fn create_group(&mut self, name: &str, open: bool, now: u64) -> Result<GroupId, Error> {
         self.advance(now);
-        if self.groups.known.len() >= GROUPS_PER_USER {
+        if !self.groups.has_room_for(&GroupId::NONE, &self.config.user, &mut self.changes) {
             return Err(ApiMisuse::Busy.into());
         }
         let action = Action::Create { name: name.to_owned(), open, nonce: self.random_id() };

@@ -1,6 +1,6 @@
 //! Sender keys: handed to every device of every member, taken from theirs (G4, G8).
 
-use super::state::{Handed, Own, Wanted};
+use super::state::{Handed, Own, STRAY_KEYS, Wanted};
 use crate::client::Client;
 use crate::client::outbox::Outgoing;
 use crate::content::{Body, Content, GroupControl};
@@ -82,6 +82,20 @@ impl Client {
         }
     }
 
+    /// A key that was queued while nobody knew a user's devices goes to those that are known now: from the first of them
+    /// that leaves the list on, it is spent (G8).
+    pub(in crate::client) fn devices_became_known(&mut self, user: &UserName) {
+        let Some(pin) = self.contacts.pin(user).filter(|_| *user != self.config.user) else { return };
+        let mut changed = Vec::new();
+        for (group, known) in &mut self.groups.known {
+            if let Some(handed) = known.own.handed.get_mut(user).filter(|handed| handed.devices.is_empty()) {
+                handed.devices.extend(pin.identities());
+                changed.push(*group);
+            }
+        }
+        changed.into_iter().for_each(|group| self.groups.save_own(group, &mut self.changes));
+    }
+
     /// Queues the key for all devices of a member or for one. It is kept until it arrived.
     fn hand_key(&mut self, group: GroupId, user: &UserName, only: Option<Identity>) {
         let Some(own) = self.groups.known.get(&group).map(|known| &known.own) else { return };
@@ -102,11 +116,34 @@ impl Client {
         if *device == self.identity() || self.groups.keys.contains_key(&(group, key.id())) {
             return;
         }
+        if self.is_stray(&key) {
+            self.make_room_for_stray();
+        }
         self.groups.take_key(key, self.now, &mut self.changes);
         if !self.groups.known.contains_key(&group) {
             self.begin_sync(group);
         }
         self.retry_group(group);
+    }
+
+    /// Whether a key is of somebody of whom nothing here says that they were ever in its group.
+    fn is_stray(&self, key: &ReceiverKey) -> bool {
+        let user = self.contacts.user_of(key.sender());
+        let known = self.groups.known.get(&key.group());
+        !known.zip(user).is_some_and(|(known, user)| known.log.roster().was_member(user))
+    }
+
+    /// Keys that may come before what says that they are good are kept in one room, whoever makes them up: the oldest goes.
+    fn make_room_for_stray(&mut self) {
+        let strays = self.groups.keys.values().filter(|key| self.is_stray(key));
+        let mut strays: Vec<_> = strays.map(|key| (key.came(), key.group(), key.id())).collect();
+        if strays.len() >= STRAY_KEYS {
+            strays.sort_unstable();
+            strays
+                .first()
+                .into_iter()
+                .for_each(|(_, group, id)| self.groups.forget_key(*group, *id, &mut self.changes));
+        }
     }
 
     /// What a member asks or tells.
@@ -123,8 +160,8 @@ impl Client {
             GroupControl::KeyWanted { key } => {
                 let own = known.own.key.as_ref().is_some_and(|own| own.id() == KeyId::from_bytes(*key));
                 let pin = self.contacts.pin(user).filter(|pin| pin.check_send().is_ok() && pin.contains(device));
-                let wanted = (*device, group, Wanted::Key(KeyId::from_bytes(*key)));
-                if own && roster.is_member(user) && pin.is_some() && self.groups.asked.insert(wanted) {
+                let wanted = Wanted::Key(KeyId::from_bytes(*key));
+                if own && roster.is_member(user) && pin.is_some() && self.groups.ask_once(device, group, wanted) {
                     self.hand_key(group, user, Some(*device));
                     self.note_handed(group, user, device);
                 }
@@ -151,7 +188,7 @@ impl Client {
         let first = sequence.saturating_sub(SHOWN - 1);
         let entries = known.log.entries_from(first).iter().take_while(|entry| entry.entry().sequence <= sequence);
         let entries: Vec<Vec<u8>> = entries.map(|entry| entry.bytes().to_vec()).collect();
-        if !entries.is_empty() && self.groups.asked.insert((*device, group, Wanted::Told(sequence))) {
+        if !entries.is_empty() && self.groups.ask_once(device, group, Wanted::Told(sequence)) {
             let Some(user) = self.contacts.user_of(device).cloned() else { return };
             self.control(group, &user, device, GroupControl::Entries { entries });
         }

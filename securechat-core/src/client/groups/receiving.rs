@@ -54,7 +54,7 @@ impl Client {
             Outcome::Replay => return,
             Outcome::Refused => return self.tell(Event::Unopened { claimed: taken.claimed.clone() }),
             Outcome::NoKey(group, key) => {
-                if self.groups.asked.insert((*taken.device, group, Wanted::Key(key))) {
+                if self.groups.ask_once(taken.device, group, Wanted::Key(key)) {
                     self.control(group, taken.claimed, taken.device, GroupControl::KeyWanted { key: *key.as_bytes() });
                 }
                 group
@@ -102,6 +102,10 @@ impl Client {
             }
             Standing::Refused(_) => return Outcome::Refused,
         };
+        if !known.log.roster().was_member_at(&self.config.user, message.sequence) {
+            // G4: nobody reads what was sent before they came, whoever hands them a key for it.
+            return Outcome::Refused;
+        }
         match key.open(&message, self.now) {
             Ok(content) => {
                 key.save(&mut self.changes);

@@ -6,7 +6,7 @@ use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error};
 use crate::group::{GroupLog, KeyId, ReceiverKey, SenderKey};
 use crate::identity::{Identity, UserName};
-use crate::limits::{GROUP_GRACE, GROUP_WAITING, GROUP_WAITING_BYTES, SENDER_KEYS_PER_DEVICE};
+use crate::limits::{GROUP_GRACE, GROUP_WAITING, GROUP_WAITING_BYTES, GROUPS_PER_USER, SENDER_KEYS_PER_DEVICE};
 use crate::record::{Changes, Records};
 use crate::roster::{Action, GroupId, SignedEntry};
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,11 @@ const OWN: &str = "group-key/";
 const OUT: &str = "group-out/";
 const WAITING: &str = "group-in/";
 
-/// Sender keys for groups that are not known here (yet), at most.
-const STRAY_KEYS: usize = 1_024;
+/// Sender keys for groups that are not known here (yet), or of who is no member of theirs (yet), at most.
+pub(super) const STRAY_KEYS: usize = 1_024;
+/// What is asked of one device on a connection, and of all together, at most.
+const ASKED_OF_DEVICE: usize = 1_024;
+const ASKED: usize = 32 * 1_024;
 
 /// All groups of this device.
 #[derive(Default)]
@@ -46,7 +49,7 @@ pub(in crate::client) struct Groups {
     /// The groups that it named so far.
     pub(super) named: BTreeSet<GroupId>,
     /// What members were asked for, so that nobody is asked twice on a connection.
-    pub(super) asked: BTreeSet<(Identity, GroupId, Wanted)>,
+    asked: BTreeSet<(Identity, GroupId, Wanted)>,
     /// Until when the relay is not asked to take entries.
     pub(super) rest: u64,
 }
@@ -148,6 +151,12 @@ pub(super) struct Sync {
     pub(super) refused: Option<u32>,
 }
 
+impl Wishes {
+    fn is_empty(&self) -> bool {
+        self.actions.is_empty() && self.signed.is_none() && self.fork.is_none()
+    }
+}
+
 impl Groups {
     pub(in crate::client) fn restore(records: &Records) -> Result<Self, Error> {
         let mut groups = Self::default();
@@ -203,6 +212,49 @@ impl Groups {
         self.lobby = None;
         self.rest = 0;
         self.out.values_mut().for_each(|message| message.in_flight = false);
+    }
+
+    /// Whether a device may be asked for this, or told it: once on a connection, and not without end.
+    pub(super) fn ask_once(&mut self, device: &Identity, group: GroupId, wanted: Wanted) -> bool {
+        let first = (*device, GroupId::NONE, Wanted::Key(KeyId::from_bytes([0; 16])));
+        let of_device = self.asked.range(first..).take_while(|(other, ..)| other == device);
+        of_device.count() < ASKED_OF_DEVICE && self.asked.len() < ASKED && self.asked.insert((*device, group, wanted))
+    }
+
+    /// Whether the log of this group may be fetched: it is known here, or there is room for another. Groups that this user
+    /// left make room.
+    pub(super) fn has_room_for(&mut self, group: &GroupId, own: &UserName, changes: &mut Changes) -> bool {
+        if self.known.contains_key(group) || self.syncs.contains_key(group) {
+            return true;
+        }
+        let fetched = self.syncs.keys().filter(|group| !self.known.contains_key(group)).count();
+        while self.known.len() + fetched >= GROUPS_PER_USER {
+            let over = |known: &Known| !known.log.roster().is_member(own) && known.wishes.is_empty();
+            let Some(group) = self.known.iter().find(|(_, known)| over(known)).map(|(group, _)| *group) else {
+                return false;
+            };
+            self.forget(group, changes);
+        }
+        true
+    }
+
+    /// Forgets a group. Keys of it are strays from now on.
+    fn forget(&mut self, group: GroupId, changes: &mut Changes) {
+        if let Some(known) = self.known.remove(&group) {
+            self.syncs.remove(&group);
+            changes.remove(format!("{GROUP}{group}"));
+            changes.remove(format!("{OWN}{group}"));
+            for sequence in 0..=known.log.roster().sequence() {
+                changes.remove(format!("{ENTRY}{group}/{sequence:08x}"));
+            }
+        }
+    }
+
+    /// Forgets a sender key.
+    pub(super) fn forget_key(&mut self, group: GroupId, id: KeyId, changes: &mut Changes) {
+        if let Some(key) = self.keys.remove(&(group, id)) {
+            key.forget(changes);
+        }
     }
 
     /// A group whose first entry is this one.
@@ -324,10 +376,6 @@ impl Groups {
     /// Keeps a sender key of another device. Older ones of that device are replaced by it; the oldest go.
     pub(super) fn take_key(&mut self, key: ReceiverKey, now: u64, changes: &mut Changes) {
         let (group, sender) = (key.group(), *key.sender());
-        let stray = |groups: &Self, group: &GroupId| !groups.known.contains_key(group);
-        if stray(self, &group) && self.keys.keys().filter(|(group, _)| stray(self, group)).count() >= STRAY_KEYS {
-            return;
-        }
         let id = key.id();
         let mut older: Vec<(u64, KeyId)> = Vec::new();
         for ((_, other), key) in self.keys.range_mut((group, KeyId::from_bytes([0; 16]))..) {
@@ -343,9 +391,7 @@ impl Groups {
         older.sort_unstable();
         let over = older.len().saturating_sub(SENDER_KEYS_PER_DEVICE - 1);
         for (_, id) in older.into_iter().take(over) {
-            if let Some(key) = self.keys.remove(&(group, id)) {
-                key.forget(changes);
-            }
+            self.forget_key(group, id, changes);
         }
         let key = self.keys.entry((group, id)).or_insert_with(|| Box::new(key));
         key.save(changes);
@@ -370,5 +416,62 @@ impl Groups {
         let keys = self.keys.values().filter_map(|key| key.expires()).min();
         let waiting = self.waiting.values().map(|waiting| waiting.at.saturating_add(GROUP_GRACE)).min();
         keys.into_iter().chain(waiting).chain(Some(self.rest).filter(|rest| *rest > now)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::samples::{NOW, keys, name};
+    use crate::roster::Entry;
+    use crate::roster::samples::create;
+
+    /// Group `number` of alice.
+    fn begin(groups: &mut Groups, number: usize, wishes: Wishes, changes: &mut Changes) -> GroupId {
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&number.to_be_bytes());
+        let action = Action::Create { name: "friends".into(), open: true, nonce };
+        let entry = Entry { action, ..create("alice", 1, true).entry().clone() };
+        let log = GroupLog::begin(SignedEntry::sign(entry, &keys(1).identity).unwrap()).unwrap();
+        let group = log.roster().id();
+        groups.begin(log, wishes, NOW, changes);
+        group
+    }
+
+    /// ATTACKS.md D3: whoever is added to groups and removed from them again and again has room for others.
+    #[test]
+    fn d3_groups_that_were_left_make_room() {
+        let (mut groups, mut changes) = (Groups::default(), Changes::default());
+        let wishes =
+            Wishes { actions: VecDeque::from([Action::Add { users: vec![name("bob")] }]), ..Wishes::default() };
+        let kept = begin(&mut groups, 0, wishes, &mut changes);
+        for number in 1..GROUPS_PER_USER {
+            begin(&mut groups, number, Wishes::default(), &mut changes);
+        }
+        let new = GroupId::from_bytes([7; 16]);
+        assert!(!groups.has_room_for(&new, &name("alice"), &mut changes), "of all of them alice is a member");
+        changes.drain().for_each(drop);
+        assert!(groups.has_room_for(&new, &name("bob"), &mut changes));
+        assert_eq!((groups.known.len(), groups.known.contains_key(&kept)), (GROUPS_PER_USER - 1, true));
+        assert_eq!(changes.drain().filter(|(_, value)| value.is_none()).count(), 3, "its records went");
+        let known = *groups.known.keys().next().unwrap();
+        assert!(groups.has_room_for(&known, &name("alice"), &mut changes), "what is known needs none");
+        groups.syncs.insert(new, Sync::default());
+        assert!(groups.has_room_for(&GroupId::from_bytes([8; 16]), &name("bob"), &mut changes));
+        assert_eq!(groups.known.len(), GROUPS_PER_USER - 2, "what is being fetched counts");
+    }
+
+    /// ATTACKS.md D3.
+    #[test]
+    fn d3_what_devices_are_asked_for_is_bounded() {
+        let mut groups = Groups::default();
+        let group = GroupId::from_bytes([7; 16]);
+        let (one, other) = (keys(1).identity(), keys(2).identity());
+        let asked = (0..2 * ASKED_OF_DEVICE as u32).filter(|at| groups.ask_once(&one, group, Wanted::Entries(*at)));
+        assert_eq!(asked.count(), ASKED_OF_DEVICE);
+        assert!(groups.ask_once(&other, group, Wanted::Entries(0)), "another device has its own");
+        assert!(!groups.ask_once(&other, group, Wanted::Entries(0)), "once");
+        groups.reset();
+        assert!(groups.ask_once(&one, group, Wanted::Entries(0)), "on the next connection again");
     }
 }

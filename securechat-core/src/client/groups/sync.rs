@@ -32,7 +32,8 @@ impl Client {
             self.groups.named.insert(head.group);
             self.head_told(head);
         }
-        if let Some(last) = page.groups.last().filter(|_| page.more) {
+        let more = page.more && self.groups.named.len() <= GROUPS_PER_USER;
+        if let Some(last) = page.groups.last().filter(|_| more) {
             return self.ask_for_groups(last.group);
         }
         self.groups.ready = true;
@@ -68,7 +69,7 @@ impl Client {
 
     /// Fetches what follows the newest entry that is known here.
     pub(super) fn begin_sync(&mut self, group: GroupId) {
-        if !self.groups.known.contains_key(&group) && self.groups.known.len() >= GROUPS_PER_USER {
+        if !self.groups.has_room_for(&group, &self.config.user, &mut self.changes) {
             return;
         }
         let next = self.groups.known.get(&group).map_or(0, |known| known.log.roster().sequence().saturating_add(1));
@@ -325,7 +326,7 @@ impl Client {
 
     /// Asks a device to show the entry with that number and those before it, once on a connection.
     pub(super) fn want_entries(&mut self, group: GroupId, device: &Identity, sequence: u32) {
-        if self.groups.asked.insert((*device, group, Wanted::Entries(sequence))) {
+        if self.groups.ask_once(device, group, Wanted::Entries(sequence)) {
             let Some(user) = self.contacts.user_of(device).cloned() else { return };
             self.control(group, &user, device, crate::content::GroupControl::EntriesWanted { sequence });
         }
