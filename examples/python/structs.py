@@ -109,11 +109,11 @@ def optional(field: Field) -> Field:
                  lambda reader: field.decode(reader) if FLAG.decode(reader) else None)
 
 
-def several(field: Field, most: int = 65_535, size: Field = varint(32)) -> Field:
+def several(field: Field, most: int = 65_535, size: Field = varint(32), least: int = 0) -> Field:
     """A list with its count before it."""
     def decode(reader: Reader) -> list[Any]:
         count = size.decode(reader)
-        require(count <= most, "a list is too long")
+        require(least <= count <= most, "a list is too long or too short")
         return [field.decode(reader) for _ in range(count)]
 
     return Field(lambda values: size.encode(len(values)) + b"".join(map(field.encode, values)),
@@ -124,12 +124,6 @@ def struct(**fields: Field) -> Field:
     return Field(
         lambda value: b"".join(f.encode(getattr(value, name)) for name, f in fields.items()),
         lambda reader: Value(**{name: f.decode(reader) for name, f in fields.items()}))
-
-
-def only(field: Field) -> Field:
-    """The first of several things that may stand here, and so far the only one: 0 and it."""
-    return Field(lambda value: b"\0" + field.encode(value),
-                 lambda reader: (one_of(0).decode(reader), field.decode(reader))[1])
 
 
 def either(**fields: Field) -> Field:
@@ -189,13 +183,26 @@ BODY = blob(size=uint(2))
 SIGNATURES = several(struct(identity=KEY, signature=SIGNATURE), 17, uint(1))
 
 
+# --- 8: groups -----------------------------------------------------------------------------------
+
+GROUP_NAME, SOME_USERS = text(128, shortest=1), several(NAME, 32, least=1)
+ENTRY = struct(identity=KEY, group=ID, previous=KEY, sequence=varint(32, below=4096), time=U64,
+               epoch=varint(64, below=4096), actor=NAME,
+               action=either(create=struct(name=GROUP_NAME, open=FLAG, nonce=ID), add=SOME_USERS,
+                             remove=SOME_USERS, admin=struct(user=NAME, is_one=FLAG),
+                             rename=GROUP_NAME, epoch=NO_BYTES))
+GROUP_MESSAGE = struct(group=ID, key=ID, number=uint(4), sequence=uint(4), hash=KEY, salt=ID,
+                       commit=KEY)
+
+
 # --- 6 and 7: session messages and contents ------------------------------------------------------
 
 MESSAGE = struct(session=ID, key=KEY, previous=uint(4), number=uint(4), salt=ID)
 OPENING = struct(suite=uint(2), prekey=uint(4), order=uint(4), handshake=blob(size=uint(2)))
 CONTENT = struct(id=ID, sent_at=uint(8), expiry=uint(4), kind=uint(2), body=blob(size=uint(2)))
-TEXT, RECEIPT, SENT, LISTS = 1, 5, 7, 14
-TO_USER, CIPHER, PROOF = only(NAME), one_of(1, 2), one_of(0, 1)
+TEXT, RECEIPT, SENT, GROUP_CONTROL, LISTS = 1, 5, 7, 12, 14
+CIPHER, PROOF = one_of(1, 2), one_of(0, 1)
+CONVERSATION = either(user=NAME, group=ID)
 BODIES = {
     TEXT: struct(text=text(16_384)),
     2: struct(message=ID, text=text(16_384)),
@@ -203,11 +210,14 @@ BODIES = {
     4: struct(message=ID, reaction=text(64), removed=FLAG),
     RECEIPT: struct(read=FLAG, messages=several(ID, 256)),
     6: struct(active=FLAG),
-    SENT: struct(to=TO_USER, content=blob(55_000)),
+    SENT: struct(to=CONVERSATION, content=blob(55_000)),
     8: struct(name=text(128)),
     9: struct(file=ID, key=KEY, cipher=CIPHER, proof=PROOF, size=U64, name=text(1024),
               media_type=text(255)),
     10: struct(file=ID, root=KEY),
+    11: struct(group=ID, signing=KEY, cipher=CIPHER, number=U32, chain=KEY),
+    GROUP_CONTROL: struct(group=ID, control=either(key_wanted=ID, entries_wanted=U32,
+                                                   entries=several(blob(1251), 32))),
     13: struct(envelope=ID),
     LISTS: struct(list=blob(), yours=KEY),
 }

@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import files
+import groups
 import link
 import pins
 import reference
@@ -458,6 +459,11 @@ def open_content(given: Any) -> Any:
     if content.kind in structs.BODIES:
         encoded = structs.BODIES[content.kind].encode(content.body)
         assert given.bytes[32:].startswith(encoded), "it is written otherwise"
+        if content.kind == structs.SENT:
+            kind, to = content.body.to
+            content.body.to = "#" + to.hex() if kind == "group" else to
+        if content.kind == structs.GROUP_CONTROL:
+            content.body.control = dict([content.body.control])
     else:
         content.body = {"application" if content.kind >= 0x8000 else "unknown": content.body}
     return content
@@ -499,6 +505,70 @@ def check_login(given: Any) -> Any:
     claim = reference.login_claim(given.relay, given.user, given.identity, given.channel_binding)
     reference.check_signature(given.identity, given.signature, claim)
     return {}
+
+
+def open_entry(given: Any) -> Any:
+    entry = groups.open_entry(given.entry)
+    body = structs.ENTRY.encode(entry)
+    assert given.entry == structs.BODY.encode(body) + given.entry[-64:], "it is written otherwise"
+    entry.action = dict([entry.action])
+    return entry
+
+
+def run_roster(given: Any) -> Any:
+    first, *others = given.entries
+    roster = groups.Roster(groups.open_entry(first))
+    verdicts = []
+    for signed in others:
+        try:
+            entry = groups.open_entry(signed)
+        except Refused:
+            verdicts.append("malformed")
+            continue
+        try:
+            roster.push(entry)
+            verdicts.append("taken")
+        except groups.Order:
+            verdicts.append("order")
+        except Refused:
+            verdicts.append("rules")
+    return {"verdicts": verdicts, "group": roster.id, "called": roster.name,
+            "open": roster.is_open, "sequence": roster.newest.sequence,
+            "hash": roster.newest.hash,
+            "members": [{"user": user, "is_admin": user in roster.admins}
+                        for user in roster.members()]}
+
+
+def seal_group_messages(given: Any) -> Any:
+    key = groups.SenderKey(given.identity, groups.open_log(given.log), cipher(given),
+                           given.signing_private, given.chain)
+    envelopes = [key.seal(message.content, message.salt) for message in given.messages]
+    handed = [key.handed(since) for since in given.hand_from]
+    return {"key": key.id, "signing": key.signing, "envelopes": envelopes,
+            "handed": [dict(zip(("number", "chain"), one, strict=True)) for one in handed]}
+
+
+def receive_group_messages(given: Any) -> Any:
+    key = groups.ReceiverKey(given.identity, given.group, given.signing, cipher(given),
+                             given.number, given.chain)
+    steps, at = [], 20_000 * reference.DAY
+    for step in given.steps:
+        if hasattr(step, "wait"):
+            at += step.wait
+            steps.append({})
+            continue
+        try:
+            steps.append({"content": key.open(step.open, at)})
+        except Refused as refusal:
+            known = ("another key", "signature", "replay", "too many skipped")
+            steps.append({"fails": str(refusal) if str(refusal) in known else "not opened"})
+    return {"steps": steps}
+
+
+def standing(given: Any) -> Any:
+    roster = groups.open_log(given.log)
+    return {"standing": groups.standing(roster, given.learned, given.user, given.sequence,
+                                        given.hash, given.now)}
 
 
 def file_of(given: Any) -> files.File:
@@ -629,6 +699,18 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "pad": shown("padded", reference.pad, "content"),
         "unpad": shown("content", reference.unpad, "padded"),
         "padded length": lambda given: {"padded_length": len(reference.pad(bytes(given.length)))},
+    },
+    "group": {
+        "roster entry": open_entry,
+        "roster": run_roster,
+        "key id": lambda given: {"key": groups.key_id(given.identity, given.group, given.signing,
+                                                      cipher(given))},
+        "seal group messages": seal_group_messages,
+        "group message": lambda given: groups.open_message(given.envelope),
+        "receive group messages": receive_group_messages,
+        "standing": standing,
+        "compare logs": lambda given: dict(zip(
+            ("fork", "sequence"), groups.compare(given.log, given.shown), strict=True)),
     },
     "wire": {
         "message": open_message,

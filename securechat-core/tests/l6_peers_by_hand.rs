@@ -8,9 +8,9 @@ use securechat_core::event::Event;
 use securechat_core::identity::UserName;
 use securechat_core::suite::{Policy, Suite};
 use securechat_core::wire::{
-    BlobId, CreateBlob, Enter, FetchKeys, FetchLists, FetchUsers, GetChunk, LISTS_PER_PAGE, Lists, Notice, NoticeCode,
-    Password, Ping, PrekeysLow, ProposeList, PublishList, Push, PutChunk, RefusalCode, Reply, Request, Send,
-    SendOutcome, SendResult, Sent, SetPresence,
+    BlobId, CreateBlob, DeleteBlob, Enter, FetchKeys, FetchLists, FetchUsers, GetChunk, LISTS_PER_PAGE, Lists, Notice,
+    NoticeCode, Password, Ping, PrekeysLow, ProposeList, PublishList, Push, PutChunk, RefusalCode, Reply, Request,
+    Send, SendOutcome, SendResult, Sent, SetPresence,
 };
 use support::mallory::{Mallory, PeerByHand};
 use support::net::Net;
@@ -70,6 +70,30 @@ fn l6_a_chunk_asked_for_a_thousand_times_is_not_sealed_as_often() {
     assert!((1..=16).contains(&chunks), "{chunks}");
     assert_eq!(peer.refusals.len(), 1_000 - chunks);
     assert!(peer.refusals.iter().all(|(_, refusal)| refusal.code == RefusalCode::NotYet));
+}
+
+/// That a file is whole ends its transfer only when all of it was sealed, and from whom it was offered to.
+#[test]
+fn l6_a_file_is_over_when_it_can_be_whole() {
+    let (mut net, alice, _, _, mut peer) = setting(308);
+    let to = |net: &mut Net, user: &str| {
+        let (file, _) = net.hosts[alice].client.send_file(&name(user), "a", 10, "", net.now).unwrap();
+        net.drain(alice);
+        file
+    };
+    let (mine, others) = (to(&mut net, "mallory"), to(&mut net, "bob"));
+    let over = |file| Request::DeleteBlob(DeleteBlob { id: BlobId(file) });
+    for file in [mine, others] {
+        peer.ask(&mut net, &over(file));
+    }
+    let codes: Vec<RefusalCode> = peer.refusals.iter().map(|(_, refusal)| refusal.code).collect();
+    assert_eq!(codes, [RefusalCode::NotFound, RefusalCode::NotFound]);
+    assert_eq!(net.hosts[alice].client.transfers().len(), 2);
+    net.hosts[alice].outgoing.insert(mine, vec![7; 10]);
+    peer.ask(&mut net, &Request::GetChunk(GetChunk { id: BlobId(mine), index: 0 }));
+    peer.ask(&mut net, &over(mine));
+    assert!(net.saw(alice, |event| *event == Event::FileSent { file: mine }));
+    assert_eq!(net.hosts[alice].client.transfers().len(), 1);
 }
 
 /// Who gets chunks from the sender itself while they go to the relay does not make them count twice there.

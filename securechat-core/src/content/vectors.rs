@@ -5,6 +5,7 @@ use super::{Body, Content, GroupControl, ReceiptKind};
 use crate::codec::Writer;
 use crate::limits::{CONTENT_MAX, SENT_CONTENT_MAX};
 use crate::padding::{pad, padded_len, unpad};
+use crate::roster::ENTRY_MAX;
 use crate::vectors::{In, Outcome, Vectors, hex};
 use serde_json::{Value, json};
 
@@ -145,6 +146,15 @@ fn malformed(vectors: &mut Vectors) {
     vectors.gives("content", "a reaction of 64 bytes", with_body(4, &reaction(64)));
     vectors.gives("content", "a file by contents", with_body(9, &offer(1, 1, 1_024)));
     vectors.gives("content", "a receipt for 256 messages", with_body(5, &receipt(256)));
+    let sender_key = |cipher: u8| [&[7; 16][..], &[6; 32], &[cipher], b"\xac\x02", &[5; 32]].concat();
+    let entries = |count: u8, length: usize| {
+        let length = [(length % 128) as u8 | 0x80, (length / 128) as u8];
+        let entry = [&length[..], &vec![1; usize::from(length[0] & 0x7f) + 128 * usize::from(length[1])]].concat();
+        [&[7; 16][..], &[2, count], &entry.repeat(usize::from(count))].concat()
+    };
+    vectors.gives("content", "a sender key for AES-GCM", with_body(11, &sender_key(1)));
+    vectors.gives("content", "32 entries", with_body(12, &entries(32, 128)));
+    vectors.gives("content", "the longest entry", with_body(12, &entries(1, ENTRY_MAX)));
     for (case, kind, body) in [
         ("a text of 16,385 bytes", 1, text(16_385)),
         ("a text that is no UTF-8", 1, b"\x02a\xff".to_vec()),
@@ -161,6 +171,19 @@ fn malformed(vectors: &mut Vectors) {
         ("a file in another cipher", 9, offer(3, 0, 200)),
         ("a file by another proof", 9, offer(1, 2, 200)),
         ("a file name of 1,025 bytes", 9, offer(1, 0, 1_025)),
+        ("sent to a group whose id is cut", 7, [&[1][..], &[7; 15]].concat()),
+        ("a sender key for cipher 0", 11, sender_key(0)),
+        ("a sender key for cipher 3", 11, sender_key(3)),
+        ("a sender key without its chain", 11, sender_key(1)[..51].to_vec()),
+        (
+            "a sender key whose number has six bytes",
+            11,
+            [&sender_key(1)[..49], b"\x80\x80\x80\x80\x80\x01", &[5; 32]].concat(),
+        ),
+        ("a key that is wanted, cut", 12, [&[7; 16][..], &[0], &[3; 15]].concat()),
+        ("a word about a group of another kind", 12, [&[7; 16][..], &[3, 0]].concat()),
+        ("33 entries", 12, entries(33, 128)),
+        ("an entry that is longer than there are", 12, entries(1, ENTRY_MAX + 1)),
     ] {
         vectors.fails("content", case, with_body(kind, &body));
     }

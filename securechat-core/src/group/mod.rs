@@ -13,6 +13,8 @@ mod receiver_key;
 mod sender_key;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 pub use log::{Fork, GroupLog, Standing};
 pub use message::{GroupMessage, KeyId};

@@ -27,11 +27,12 @@ const ENTRY_FRONT: usize = 32 + 16 + 32 + 2 + 10 + 2 + 1 + USER_NAME_MAX;
 /// | 3 | admin | user name; flag: is one from now on |
 /// | 4 | rename | name: text of 1 to 128 bytes |
 /// | 5 | epoch | |
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// A group begins, with its actor as member and admin.
     Create {
         /// What it is called.
+        #[debug("{} bytes", name.len())]
         name: String,
         /// Whether any user of the relay may add themself (G3).
         open: bool,
@@ -58,6 +59,7 @@ pub enum Action {
     /// Another name for the group.
     Rename {
         /// The name.
+        #[debug("{} bytes", name.len())]
         name: String,
     },
     /// The actor's device list has a new epoch: what a revoked device signs under an older one counts no longer (G2).

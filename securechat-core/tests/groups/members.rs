@@ -131,10 +131,12 @@ fn g3_the_lobby_is_open_to_whoever_comes() {
     settle(&mut net, 0);
     let carol = net.register("carol", &Policy::default());
     assert!(net.saw(carol, |event| *event == Event::Lobby { group: lobby }), "{:?}", net.hosts[carol].events);
+    assert!(net.hosts[carol].client.groups_told());
     net.hosts[carol].client.join_group(&lobby, net.now).unwrap();
     settle(&mut net, carol);
     assert!(net.saw(carol, |event| *event == Event::GroupJoined { group: lobby }), "{:?}", net.hosts[carol].events);
     assert!(net.hosts[carol].client.group(&lobby).unwrap().open);
+    assert_eq!(net.hosts[carol].client.lobby(), Some(lobby), "also for who knows it");
     write(&mut net, carol, lobby, "is anybody there?");
     write(&mut net, 0, lobby, "welcome");
     assert_eq!(read(&net, 0), said(&[("carol", "is anybody there?")]));

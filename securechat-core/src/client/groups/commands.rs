@@ -1,6 +1,6 @@
 //! What the application does to groups: each becomes an entry of the log, signed by this device.
 
-use super::state::{Sync, Wishes};
+use super::state::Wishes;
 use crate::client::Client;
 use crate::client::links::Asked;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
@@ -17,9 +17,10 @@ const ACTIONS: usize = 64;
 const RETRY_AFTER: u64 = 1_000;
 
 /// What is known of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq)]
 pub struct GroupInfo {
     /// What its admins call it: untrusted text.
+    #[debug("{} bytes", name.len())]
     pub name: String,
     /// Whether any user of the relay may come in, so that whoever can register there can read it, its operator included
     /// (G3). Hosts must show that.
@@ -42,6 +43,16 @@ impl Client {
     /// The groups that are known here, also those that this user has left.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
         self.groups.known.keys().copied()
+    }
+
+    /// Whether the relay has told, on this connection, which groups there are and whether it offers a lobby.
+    pub fn groups_told(&self) -> bool {
+        self.groups.ready
+    }
+
+    /// The lobby that the relay offers (G3), as soon as it [told](Self::groups_told).
+    pub fn lobby(&self) -> Option<GroupId> {
+        self.groups.lobby
     }
 
     /// What is known of a group.
@@ -90,7 +101,7 @@ impl Client {
         if self.groups.known.get(group).is_some_and(|known| known.log.roster().is_member(&self.config.user)) {
             return Err(ApiMisuse::WrongState.into());
         }
-        let sync = self.groups.syncs.entry(*group).or_insert_with(Sync::default);
+        let sync = self.groups.syncs.entry(*group).or_default();
         sync.join = true;
         self.begin_sync(*group);
         self.settle();

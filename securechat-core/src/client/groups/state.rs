@@ -41,6 +41,8 @@ pub(in crate::client) struct Groups {
     pub(super) fetching: BTreeSet<UserName>,
     /// Whether the relay has told which groups there are, on this connection.
     pub(super) ready: bool,
+    /// The lobby that it offers.
+    pub(super) lobby: Option<GroupId>,
     /// The groups that it named so far.
     pub(super) named: BTreeSet<GroupId>,
     /// What members were asked for, so that nobody is asked twice on a connection.
@@ -196,6 +198,7 @@ impl Groups {
         self.named.clear();
         self.asked.clear();
         self.ready = false;
+        self.lobby = None;
         self.rest = 0;
         self.out.values_mut().for_each(|message| message.in_flight = false);
     }

@@ -33,6 +33,7 @@ impl Client {
             return self.ask_for_groups(last.group);
         }
         self.groups.ready = true;
+        self.groups.lobby = page.lobby.map(|lobby| lobby.group);
         // Groups that the relay does not name any more: its log says why, or it hides them.
         let own = &self.config.user;
         let members = self.groups.known.iter().filter(|(_, known)| known.log.roster().is_member(own));
