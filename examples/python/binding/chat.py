@@ -94,7 +94,7 @@ class Chat:
             case securechat.Failed(status=status):
                 say("a message cannot be sent:", securechat.status_message(status))
             case securechat.GroupJoined(group=group):
-                self.show_group(self.client.group(group))
+                self.show_group(self.client.group(group), "you are in ")
             case securechat.Lobby(group=group):
                 say(f"the relay offers a lobby ({OPEN_TO_ALL}): /join {group}")
             case securechat.GroupChanged(group=group, user=user, code=code, data=data):
@@ -106,9 +106,9 @@ class Chat:
             case Unreached(reason=reason):
                 say("not connected:", reason)
 
-    def show_group(self, group: securechat.Group) -> None:
+    def show_group(self, group: securechat.Group, before: str = "") -> None:
         marks = [(not group.member, "you are not in it"), (group.open, OPEN_TO_ALL), (group.forked, "FORKED")]
-        say(f"{group.group} {group.name}: {', '.join(group.members)}", *(f"({text})" for so, text in marks if so))
+        say(f"{before}{group.group} {group.name}: {', '.join(group.members)}", *(f"({text})" for so, text in marks if so))
 
     def obey(self, line: str) -> None:
         command, _, rest = line.partition(" ")

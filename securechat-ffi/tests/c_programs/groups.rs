@@ -64,6 +64,10 @@ fn a_group_of_programs_in_four_languages() {
     alice.program.expect("hello from Python");
     bob.program.expect(&said("carol", "hello from Python"));
     dora.program.expect(&said("carol", "hello from Python"));
+    alice.say(&group, "hello from Rust");
+    bob.program.expect(&said("alice", "hello from Rust"));
+    carol.expect(&said("alice", "hello from Rust"));
+    dora.program.expect(&said("alice", "hello from Rust"));
     dora.say(&group, "hello from C++");
     alice.program.expect("hello from C++");
     bob.program.expect(&said("dora", "hello from C++"));
