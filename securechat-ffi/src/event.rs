@@ -113,10 +113,11 @@ pub enum securechat_event_kind {
     /// (or a group, with `group` and SECURECHAT_FLAG_IN_GROUP), `name`, `offset` (bytes done), `total`, SECURECHAT_FLAG_OURS when it is being sent.
     SECURECHAT_EVENT_FILE_RESUMED = 77,
 
-    /// Client. This user is a member of a group: it was created or joined here, or somebody added them. `group`.
+    /// Client. This user is a member of a group: it was created or joined here, or somebody added them. `group`, SECURECHAT_FLAG_OPEN,
+    /// which has to be shown.
     SECURECHAT_EVENT_GROUP_JOINED = 80,
-    /// Client. The relay offers an open group to everyone: SECURECHAT_CHANGE_JOIN. Show before that whoever can register there reads it, the
-    /// relay's operator included. `group`.
+    /// Client. The relay offers an open group to everyone: SECURECHAT_CHANGE_JOIN. `group`, SECURECHAT_FLAG_OPEN, which has to be shown
+    /// before.
     SECURECHAT_EVENT_LOBBY = 81,
     /// Client. A member changed a group. `group`, `user` (who did it), `code` (SECURECHAT_CHANGE_...), and by that `data`: the names
     /// of users with one space between, or the group's new name.
@@ -181,6 +182,8 @@ pub const SECURECHAT_FLAG_TRANSIENT: u32 = 128;
 pub const SECURECHAT_FLAG_IN_GROUP: u32 = 256;
 /// In `flags`: its sender did not know yet that somebody was removed from the group; who was removed may read it.
 pub const SECURECHAT_FLAG_BEFORE_REMOVAL: u32 = 512;
+/// In `flags`: the group is open: whoever can register at the relay reads it, its operator included.
+pub const SECURECHAT_FLAG_OPEN: u32 = 1024;
 
 /// Something that happened. Flat, without unions; it grows at its end only, and each `_next_event` is told the size that
 /// the program knows.

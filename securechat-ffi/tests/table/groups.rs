@@ -180,9 +180,11 @@ fn the_lobby_of_a_relay() {
     net.register(bob);
     let offered = net.hosts[bob].one(SECURECHAT_EVENT_LOBBY);
     assert_eq!((offered.group.as_str(), count(&net.hosts[bob])), (lobby.as_str(), 0));
+    assert_eq!(offered.event.flags, SECURECHAT_FLAG_IN_GROUP | SECURECHAT_FLAG_OPEN);
     assert_eq!(net.hosts[bob].change_group(&lobby, SECURECHAT_CHANGE_JOIN, "", net.now), SECURECHAT_OK);
     net.settle();
-    assert_eq!(net.hosts[bob].one(SECURECHAT_EVENT_GROUP_JOINED).group, lobby);
+    let joined = net.hosts[bob].one(SECURECHAT_EVENT_GROUP_JOINED);
+    assert_eq!((joined.group.as_str(), joined.event.flags), (lobby.as_str(), offered.event.flags));
     let (info, _, members, _) = known(&net.hosts[bob], &lobby).unwrap();
     assert_eq!((info.flags, members.as_str()), (SECURECHAT_GROUP_OPEN | SECURECHAT_GROUP_MEMBER, "alice bob"));
     net.hosts[bob].send(&lobby, SECURECHAT_MESSAGE_TEXT, None, b"hello", net.now);
