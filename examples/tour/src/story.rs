@@ -348,9 +348,10 @@ fn witness(stage: &Stage, relay: &Relay, secrets: &Secrets<'_>) -> Result<(), Fa
         clean &= holds;
     }
     claim(clean, "the relay saw nothing that was not its business")?;
-    stage.line(&stage.good(
-        "  All of it held: the relay knows who wrote to whom and who is in which group, not what was said.",
-    ));
+    stage.line(
+        &stage
+            .good("  All of it held: the relay knows who wrote to whom and who is in which group, not what was said."),
+    );
     Ok(())
 }
 
