@@ -10,10 +10,10 @@ use securechat_core::wire::{Bytes, Push, Reply};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// ATTACKS.md E1: a relay that keeps a removal back. Who does not know of it writes under the older entry; everybody who
+/// ATTACKS.md D1: a relay that keeps a removal back. Who does not know of it writes under the older entry; everybody who
 /// does sees the mark, and tells them.
 #[test]
-fn g7_a_hidden_removal_is_marked_and_told() {
+fn d1_a_hidden_removal_is_marked_and_told() {
     let (mut net, group) = group_of(51, &["alice", "bob", "carol"]);
     write(&mut net, 0, group, "one");
     write(&mut net, 1, group, "two");
@@ -64,9 +64,9 @@ fn b2_a_group_message_opens_once_whatever_the_relay_does() {
     assert_eq!(texts, once, "nothing twice");
 }
 
-/// ATTACKS.md E2: a relay that serves another log than the one that counts.
+/// ATTACKS.md D1: a relay that serves another log than the one that counts.
 #[test]
-fn a_log_cannot_be_made_up() {
+fn d1_a_log_cannot_be_made_up() {
     let (mut net, group) = group_of(53, &["alice", "bob"]);
     let dave = net.register("dave", &securechat_core::suite::Policy::default());
     // The relay leaves the removal out of what it shows to Dave, who comes later.
@@ -112,9 +112,9 @@ fn two_logs(seed: u64) -> (super::Net, super::GroupId) {
     (net, group)
 }
 
-/// ATTACKS.md E2.
+/// ATTACKS.md D1.
 #[test]
-fn g6_two_logs_are_a_fork_as_soon_as_they_meet() {
+fn d1_two_logs_are_a_fork_as_soon_as_they_meet() {
     let (mut net, group) = two_logs(54);
     net.connect(1);
     net.run();
@@ -140,9 +140,9 @@ fn g6_two_logs_are_a_fork_as_soon_as_they_meet() {
     assert!(net.hosts[1].client.resolve_fork(&group, true, net.now).is_err(), "there is none any more");
 }
 
-/// ATTACKS.md E2: where the relay keeps the sides apart, the first message between them shows it.
+/// ATTACKS.md D1: where the relay keeps the sides apart, the first message between them shows it.
 #[test]
-fn g6_a_message_from_the_other_side_shows_the_fork() {
+fn d1_a_message_from_the_other_side_shows_the_fork() {
     let (mut net, group) = two_logs(55);
     // Bob is told of no other head.
     net.relay.on_reply = Some(Box::new(|reply| {
@@ -249,9 +249,9 @@ fn c3_refusals_of_entries_without_end() {
     assert_eq!(net.hosts[1].client.group(&group).unwrap().name, "another name", "{:?}", net.hosts[1].events);
 }
 
-/// ATTACKS.md D3: a relay that makes up groups, keys and messages fills nothing.
+/// ATTACKS.md C3: a relay that makes up groups, keys and messages fills nothing.
 #[test]
-fn d3_messages_of_groups_that_nobody_knows_are_bounded() {
+fn c3_messages_of_groups_that_nobody_knows_are_bounded() {
     let (mut net, group) = group_of(57, &["alice", "bob"]);
     let mut number = 0_u8;
     net.relay.on_push = Some(Box::new(move |push| {

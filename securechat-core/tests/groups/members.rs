@@ -35,7 +35,7 @@ fn what_is_written_is_told_as_sent_and_nothing_else() {
 }
 
 #[test]
-fn g4_who_comes_reads_what_follows() {
+fn d3_who_comes_reads_what_follows() {
     let (mut net, group) = group_of(3, &["alice", "bob"]);
     let dave = net.register("dave", &Policy::default());
     write(&mut net, 0, group, "before");
@@ -53,7 +53,7 @@ fn g4_who_comes_reads_what_follows() {
 }
 
 #[test]
-fn g8_who_is_removed_reads_nothing_more() {
+fn d3_who_is_removed_reads_nothing_more() {
     let (mut net, group) = group_of(4, &["alice", "bob", "carol"]);
     write(&mut net, 0, group, "one");
     write(&mut net, 1, group, "two");

@@ -51,14 +51,14 @@ impl Script {
         let (now, group, net) = (self.net.now, self.group, &mut self.net);
         let text = format!("text {step}");
         match step {
-            0 => _ = write(net, ALICE, &name("bob"), &text),
-            1 => _ = write(net, BOB, &name("alice"), &text),
+            0 => _ = write(net, ALICE, name("bob"), &text),
+            1 => _ = write(net, BOB, name("alice"), &text),
             2 => _ = write(net, ALICE, group, &text),
             3 => _ = write(net, BOB, group, &text),
             4 => _ = write(net, CAROL, group, &text),
             5 => {
                 let size = self.bytes.len() as u64;
-                let sent = net.hosts[ALICE].client.send_file(&name("bob"), "a.bin", size, "text/plain", now);
+                let sent = net.hosts[ALICE].client.send_file(name("bob"), "a.bin", size, "text/plain", now);
                 let file = sent.unwrap().0;
                 net.hosts[ALICE].outgoing.insert(file, self.bytes.clone());
                 self.file = Some(file);
@@ -72,7 +72,7 @@ impl Script {
             8 => _ = write(net, ALICE, group, &text),
             9 => _ = net.hosts[ALICE].client.add_to_group(&group, &[name("dave")], now),
             10 => _ = write(net, BOB, group, &text),
-            _ => _ = write(net, BOB, &name("alice"), &text),
+            _ => _ = write(net, BOB, name("alice"), &text),
         }
         for host in [ALICE, BOB] {
             net.drain(host);

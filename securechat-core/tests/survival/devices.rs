@@ -18,13 +18,13 @@ fn devices_come_and_go_while_messages_and_files_are_on_their_way() {
     net.hosts[alice].client.add_to_group(&group, &[name("bob")], net.now).unwrap();
     net.drain(alice);
     net.run();
-    write(&mut net, alice, &name("bob"), "one device");
+    write(&mut net, alice, name("bob"), "one device");
     write(&mut net, alice, group, "one device, group");
 
     // A file begins, and is half there when the second device comes.
     let bytes: Vec<u8> = (0..900_000_u32).map(|byte| (byte % 249) as u8).collect();
     let size = bytes.len() as u64;
-    let (file, _) = net.hosts[alice].client.send_file(&name("bob"), "a.bin", size, "text/plain", net.now).unwrap();
+    let (file, _) = net.hosts[alice].client.send_file(name("bob"), "a.bin", size, "text/plain", net.now).unwrap();
     net.hosts[alice].outgoing.insert(file, bytes.clone());
     net.drain(alice);
     for _ in 0..60 {
@@ -32,7 +32,7 @@ fn devices_come_and_go_while_messages_and_files_are_on_their_way() {
     }
     let phone = net.second_device(bob);
     let text = |number: usize| format!("with {number} devices");
-    write(&mut net, alice, &name("bob"), &text(2));
+    write(&mut net, alice, name("bob"), &text(2));
     write(&mut net, alice, group, &format!("{}, group", text(2)));
     net.hosts[bob].client.accept_file(&file, net.now).unwrap();
     net.drain(bob);
@@ -40,12 +40,12 @@ fn devices_come_and_go_while_messages_and_files_are_on_their_way() {
         net.step();
     }
     let tablet = net.second_device(bob);
-    write(&mut net, alice, &name("bob"), &text(3));
+    write(&mut net, alice, name("bob"), &text(3));
     write(&mut net, phone, group, "from the phone");
-    write(&mut net, tablet, &name("alice"), "from the tablet");
+    write(&mut net, tablet, name("alice"), "from the tablet");
     // The phone is revoked while a message for it, and one of its own, are on their way.
     let gone = net.hosts[phone].client.identity();
-    net.hosts[alice].client.send_text(&name("bob"), "on its way", net.now).unwrap();
+    net.hosts[alice].client.send_text(name("bob"), "on its way", net.now).unwrap();
     net.drain(alice);
     net.hosts[bob].client.revoke_device(&gone, net.now).unwrap();
     net.drain(bob);
@@ -53,7 +53,7 @@ fn devices_come_and_go_while_messages_and_files_are_on_their_way() {
     net.advance(5_000);
     let ended = |event: &Event| matches!(event, Event::DeviceRevoked | Event::LinkClosed { .. });
     assert!(net.saw(phone, ended), "{:?}", net.hosts[phone].events);
-    write(&mut net, alice, &name("bob"), "without the phone");
+    write(&mut net, alice, name("bob"), "without the phone");
     write(&mut net, alice, group, "without the phone, group");
     write(&mut net, bob, group, "from the first device");
     net.advance(5_000);

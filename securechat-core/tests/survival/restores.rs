@@ -45,7 +45,7 @@ fn b4_old_states_put_back_at_random() {
                 let text = format!("{seed} {round} {turn}");
                 match users.get(to) {
                     Some(user) if to != from => {
-                        write(&mut net, from, &name(user), &text);
+                        write(&mut net, from, name(user), &text);
                         met[from].insert(to);
                         met[to].insert(from);
                     }
@@ -77,9 +77,9 @@ fn b4_old_states_put_back_at_random() {
                 let what = format!("seed {seed}, round {round}, host {host}, other {other}");
                 let there = format!("there {seed} {round}");
                 let back = format!("back {seed} {round}");
-                write(&mut net, host, &name(users[other]), &there);
+                write(&mut net, host, name(users[other]), &there);
                 assert!(shown(&net, other).contains(&there), "{what}: {:?}", net.hosts[other].events);
-                write(&mut net, other, &name(users[host]), &back);
+                write(&mut net, other, name(users[host]), &back);
                 assert!(shown(&net, host).contains(&back), "{what}: {:?}", net.hosts[host].events);
                 if history == History::Restored || !fresh {
                     let device = net.hosts[host].client.identity();

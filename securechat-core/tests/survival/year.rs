@@ -42,7 +42,7 @@ fn a_year_passes_and_nothing_breaks_or_grows() {
         for from in 0..3 {
             let to = (from + 1 + day as usize % 2) % 3;
             let text = format!("day {day} from {from}");
-            write(&mut net, from, &name(USERS[to]), &text);
+            write(&mut net, from, name(USERS[to]), &text);
             assert!(shown(&net, to).contains(&text), "{text}: {:?}", net.hosts[to].events);
         }
         let from = day as usize % 3;
@@ -66,7 +66,7 @@ fn a_year_passes_and_nothing_breaks_or_grows() {
     }
     // A stranger of the first day is still found, with keys that open a session at once.
     let dave = net.register("dave", &policy);
-    write(&mut net, dave, &name("alice"), "a year later");
+    write(&mut net, dave, name("alice"), "a year later");
     assert_eq!(shown(&net, 0), ["a year later"]);
     // From the fourth month on everything that is kept for a time has been kept for that time.
     for host in 0..3 {
