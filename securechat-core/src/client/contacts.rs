@@ -192,6 +192,7 @@ impl Client {
             // It may not know the sessions that there were.
             self.sessions.peer_restored(&device, with);
             self.outbox.unseal(&device, &mut self.changes);
+            self.spend_keys_of(&device);
             if *user != self.config.user {
                 self.tell(Event::PeerRestored { user: user.clone(), device });
             }

@@ -32,7 +32,7 @@ fn b4_old_states_put_back_at_random() {
         net.hosts[0].client.add_to_group(&group, &[name("bob"), name("carol")], net.now).unwrap();
         net.drain(0);
         net.run();
-        let mut backups: Vec<(usize, Records, BTreeSet<usize>)> = Vec::new();
+        let mut backups: Vec<(usize, Records, BTreeSet<usize>, u64)> = Vec::new();
         // Whose keys each has seen: who sees them for the first time has nothing to compare them with.
         let mut met: [BTreeSet<usize>; 3] = Default::default();
         let mut highest = [0; 3];
@@ -49,12 +49,18 @@ fn b4_old_states_put_back_at_random() {
                         met[from].insert(to);
                         met[to].insert(from);
                     }
-                    Some(_) => backups.push((from, net.hosts[from].records.clone(), met[from].clone())),
+                    Some(_) => backups.push((
+                        from,
+                        net.hosts[from].records.clone(),
+                        met[from].clone(),
+                        net.hosts[from].client.generation(),
+                    )),
                     None => _ = write(&mut net, from, group, &text),
                 }
             }
             net.advance(120_000);
-            let Some((host, records, known)) = backups.get(random.next_u32() as usize % backups.len().max(1)).cloned()
+            let Some((host, records, known, saved)) =
+                backups.get(random.next_u32() as usize % backups.len().max(1)).cloned()
             else {
                 continue;
             };
@@ -63,7 +69,8 @@ fn b4_old_states_put_back_at_random() {
             net.forget_events();
             // The host knows that it is a backup, or knows a newer generation than it holds.
             let history = if random.next_u32() % 2 == 0 { History::Restored } else { History::AtLeast(generation) };
-            let fresh = records == net.hosts[host].records;
+            // A state that is the newest of all goes on, whichever came after it.
+            let fresh = saved >= generation;
             net.restart_from(host, records, history).unwrap();
             net.connect(host);
             net.run();
