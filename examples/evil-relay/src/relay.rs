@@ -29,6 +29,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often the relay's timers are looked at.
 const TICK: Duration = Duration::from_millis(20);
+/// After how long without anything nothing more is expected, at least.
+const QUIET: Duration = Duration::from_millis(250);
 /// Bytes that are read at once.
 const BUFFER: usize = 64 * 1024;
 
@@ -76,6 +78,8 @@ struct Inner {
     lied: usize,
     /// When something last happened.
     busy: Instant,
+    /// After how long without anything nothing more is expected.
+    quiet: Duration,
 }
 
 /// One client's connection.
@@ -141,6 +145,7 @@ impl EvilRelay {
             crossed: Vec::new(),
             lied: 0,
             busy: Instant::now(),
+            quiet: QUIET,
         };
         let (inner, stopped) = (Arc::new(Mutex::new(inner)), Arc::new(AtomicBool::new(false)));
         let (accepts, stop) = (Arc::clone(&inner), Arc::clone(&stopped));
@@ -242,10 +247,16 @@ impl EvilRelay {
 
     /// Waits until nothing has happened here for a while.
     pub(crate) fn settle(&self) {
-        const QUIET: Duration = Duration::from_millis(250);
-        while self.inner().busy.elapsed() < QUIET {
+        let is_quiet = |inner: &Inner| inner.busy.elapsed() >= inner.quiet;
+        while !is_quiet(&self.inner()) {
             thread::sleep(TICK);
         }
+    }
+
+    /// Waits longer from now on: a client took this long for more than it does at once.
+    pub(crate) fn slow_down(&self, took: Duration) {
+        let mut inner = self.inner();
+        inner.quiet = inner.quiet.max(took);
     }
 
     /// Connects to itself as a client does, by hand, sends one request and gives what comes back.

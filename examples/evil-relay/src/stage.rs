@@ -5,6 +5,7 @@ use crate::person::Person;
 use crate::relay::EvilRelay;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tempfile::TempDir;
 
 /// What people wrote, for the search in what the relay saw.
@@ -31,9 +32,11 @@ impl Stage {
 
     /// A user with a first device, registered at the relay.
     pub(crate) fn person(&self, name: &str) -> Result<Person, Fault> {
+        let begun = Instant::now();
         let mut person = self.stranger(name)?;
         person.connect(self.relay.address())?;
         person.register()?;
+        self.relay.slow_down(begun.elapsed());
         Ok(person)
     }
 
