@@ -76,8 +76,9 @@ class Roster:
         is_admin, members = actor in self.admins, set(self.members())
         match kind:
             case "add":
-                stays = sum(len(turns) + 1 for turns in self.stays.values()) // 2
-                return ((is_admin or self.is_open and what == [actor])
+                stays = sum((len(turns) + 1) // 2 for turns in self.stays.values())
+                came = (len(self.stays.get(actor, [])) + 1) // 2
+                return ((is_admin or self.is_open and what == [actor] and came < 16)
                         and not members & set(what)
                         and len(members) + len(what) <= 256 and stays + len(what) <= 4096)
             case "remove":

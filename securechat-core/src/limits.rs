@@ -56,6 +56,8 @@ pub const GROUP_MEMBERS: usize = 256;
 pub const ROSTER_ENTRIES: u32 = 4_096;
 /// Memberships in a group over its life, so that a log of long entries does not grow what they come to.
 pub const MEMBERSHIPS: usize = 4_096;
+/// How often one user comes into an open group by themself. An admin can add them again.
+pub const OPEN_JOINS: usize = 16;
 /// Bytes of a group message before its ciphertext (G4).
 pub const GROUP_HEADER: usize = 16 + 16 + 4 + 4 + 32 + 16 + 32;
 /// Messages under one sender key (G8).

@@ -1,18 +1,23 @@
 //! Sealing and opening, and what a log says about messages.
 
-use super::message::GroupMessage;
+use super::message::{GroupMessage, associated_data, halves, keys as keys_of};
 use super::{Fork, GroupLog, KeyId, ReceiverKey, SenderKey, Standing};
 use crate::codec::{decode, encode_secret};
-use crate::crypto::aead::Cipher;
+use crate::crypto::aead::{AeadKey, Cipher};
+use crate::crypto::ed25519::SigningKey;
+use crate::crypto::label::Label;
 use crate::error::{ApiMisuse, Decrypt, Error, InvalidMessage, PeerMisbehaved};
 use crate::identity::samples::{keys, name, rng};
 use crate::limits::{
-    CONTENT_MAX, DAY, GROUP_GRACE, REPLACED_KEY_LIFE, SENDER_KEY_LIFE, SENDER_KEY_MESSAGES, SKIPPED_PER_MESSAGE,
+    CONTENT_MAX, DAY, GROUP_GRACE, GROUP_HEADER, REPLACED_KEY_LIFE, SENDER_KEY_LIFE, SENDER_KEY_MESSAGES,
+    SKIPPED_PER_MESSAGE,
 };
+use crate::padding::pad;
 use crate::record::{Changes, Records};
 use crate::roster::samples::{add, create, entry, remove, roster};
 use crate::roster::{Action, Roster};
 use crate::session::EnvelopeKind;
+use crate::session::chain::Chain;
 
 const NOW: u64 = 40_000 * DAY;
 
@@ -120,13 +125,28 @@ fn d4_a_message_is_its_senders() {
     assert_eq!(open(&mut bob, &shifted).unwrap(), b"second");
 }
 
+/// The tag alone would let one ciphertext be two messages under two keys: a right one under another commitment is refused.
 #[test]
-fn b8_the_commitment_is_checked_before_the_tag() {
+fn b8_a_message_commits_to_its_key() {
     let group = roster(&["bob"], false);
     let mut key = sender(&group, Cipher::AesGcm);
-    let envelope = seal(&group, &mut key, b"text");
-    let message = GroupMessage::decode(&envelope).unwrap();
-    assert_eq!(message.open(&keys(1).identity(), Cipher::AesGcm, &[0; 32]), Err(Decrypt.into()));
+    let sealed = seal(&group, &mut key, b"text");
+    let message_key = Chain::new(key.handed(0).chain, 0).next().unwrap();
+    let made = |commit: u8| {
+        let (header, mut envelope) = (1 + GROUP_HEADER, sealed[..1 + GROUP_HEADER].to_vec());
+        envelope[header - 1] ^= commit;
+        let derived = keys_of(message_key.as_bytes(), &sealed[header - 48..header - 32].try_into().unwrap());
+        let ad = associated_data(&keys(1).identity(), &envelope[1..]);
+        envelope.extend(AeadKey::new(Cipher::AesGcm, halves(&derived).0).seal(0, &ad, &pad(b"text")));
+        let (sender, signing) = (keys(1).identity(), SigningKey::generate(&mut rng(9)));
+        let signature = signing.sign(Label::GROUP_MESSAGE, &[sender.as_bytes(), &envelope[1..]]);
+        envelope.extend(signature);
+        envelope
+    };
+    assert_eq!(made(0), sealed);
+    let mut bob = ReceiverKey::new(&keys(1).identity(), group.id(), key.handed(0), NOW);
+    assert_eq!(open(&mut bob, &made(1)), Err(Decrypt.into()));
+    assert_eq!(open(&mut bob, &sealed).unwrap(), b"text");
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub use id::GroupId;
 
 use crate::error::PeerMisbehaved;
 use crate::identity::UserName;
-use crate::limits::{GROUP_MEMBERS, MEMBERSHIPS, ROSTER_ENTRIES};
+use crate::limits::{GROUP_MEMBERS, MEMBERSHIPS, OPEN_JOINS, ROSTER_ENTRIES};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -196,7 +196,8 @@ impl Roster {
             Action::Add { users } => {
                 let members = self.members().count() + users.len();
                 let memberships = self.stays.values().map(Vec::len).sum::<usize>() + users.len();
-                (admin || (self.open && itself(users)))
+                let came = self.stays.get(actor).map_or(0, Vec::len);
+                (admin || (self.open && itself(users) && came < OPEN_JOINS))
                     && users.iter().all(|user| !self.is_member(user))
                     && members <= GROUP_MEMBERS
                     && memberships <= MEMBERSHIPS

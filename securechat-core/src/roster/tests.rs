@@ -7,7 +7,7 @@ use crate::crypto::label::Label;
 use crate::error::{ApiMisuse, Error, InvalidMessage, PeerMisbehaved};
 use crate::identity::samples::{NOW, OUT_OF_BOUNDS, keys, name, refuses_every_change};
 use crate::identity::signed;
-use crate::limits::{GROUP_MEMBERS, MEMBERSHIPS, ROSTER_ENTRIES, USERS_PER_ENTRY};
+use crate::limits::{GROUP_MEMBERS, MEMBERSHIPS, OPEN_JOINS, ROSTER_ENTRIES, USERS_PER_ENTRY};
 
 fn admin(user: &str, admin: bool) -> Action {
     Action::Admin { user: name(user), admin }
@@ -87,6 +87,19 @@ fn g3_anyone_comes_into_an_open_group_but_alone() {
         "a member already"
     );
     assert_eq!(apply(&mut group, "mallory", 9, remove(&["alice"])), Err(PeerMisbehaved::RosterEntry));
+}
+
+/// ATTACKS.md D3: who comes and goes fills no log, which nobody could leave and nobody be removed from then.
+#[test]
+fn d3_nobody_fills_the_log_of_an_open_group_alone() {
+    let mut group = roster(&[], true);
+    for _ in 0..OPEN_JOINS {
+        apply(&mut group, "mallory", 9, add(&["mallory"])).unwrap();
+        apply(&mut group, "mallory", 9, remove(&["mallory"])).unwrap();
+    }
+    assert_eq!(apply(&mut group, "mallory", 9, add(&["mallory"])), Err(PeerMisbehaved::RosterEntry));
+    assert_eq!(apply(&mut group, "bob", 2, add(&["bob"])), Ok(()));
+    assert_eq!(apply(&mut group, "alice", 1, add(&["mallory"])), Ok(()), "an admin may");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use securechat_core::codec::{Writer, encode, encode_secret};
-use securechat_core::content::{Body, Content, Conversation, MessageId, ReceiptKind};
+use securechat_core::content::{Body, Content, Conversation, GroupControl, MessageId, ReceiptKind};
 use securechat_core::crypto::aead::Cipher;
 use securechat_core::crypto::secret::Secret;
 use securechat_core::crypto::{mlkem, rsa, x25519};
@@ -239,13 +239,28 @@ fn contents() -> Vec<Seed> {
     let target = MessageId::from_bytes([0xaa; 16]);
     let encode = |body| Content { id: target, sent_at: NOW, expiry: 60, body }.encode().unwrap();
     let text = encode(Body::Text { text: "hello, wörld".into() });
+    let control = |control| encode(Body::GroupControl { group: group().group(), control });
     let bodies = [
         ("text", text.clone()),
         ("edit", encode(Body::Edit { target, text: "hallo".into() })),
         ("reaction", encode(Body::Reaction { target, reaction: "👍".into(), removed: false })),
         ("receipt", encode(Body::Receipt { kind: ReceiptKind::Read, ids: vec![target; 3] })),
-        ("sent", encode(Body::Sent { to: Conversation::User(name("bob")), content: text })),
+        ("sent", encode(Body::Sent { to: Conversation::User(name("bob")), content: text.clone() })),
         ("file_offer", encode(Body::FileOffer(offer(Cipher::AesGcm, FileProof::Tags, 70_000)))),
+        ("sent_to_group", encode(Body::Sent { to: Conversation::Group(group().group()), content: text })),
+        (
+            "group_key",
+            encode(Body::GroupKey {
+                group: group().group(),
+                signing: keys(1).identity.verifying_key(),
+                cipher: Cipher::AesCbcHmac,
+                number: 300,
+                chain: Secret::from_bytes(&KEY),
+            }),
+        ),
+        ("group_key_wanted", control(GroupControl::KeyWanted { key: [4; 16] })),
+        ("group_entries_wanted", control(GroupControl::EntriesWanted { sequence: 300 })),
+        ("group_entries", control(GroupControl::Entries { entries: vec![group().bytes().to_vec(); 2] })),
         ("device_list", encode(Body::DeviceList { list: lists()[0].bytes().to_vec(), yours: lists()[0].hash() })),
         ("application", encode(Body::Application { kind: 0x8001, bytes: vec![1, 2, 3] })),
     ];

@@ -7,11 +7,12 @@ use crate::support::net::Net;
 use crate::support::rng;
 use securechat_core::content::{Body, Content, MessageId};
 use securechat_core::crypto::aead::Cipher;
+use securechat_core::error::PeerMisbehaved;
 use securechat_core::event::Event;
 use securechat_core::group::{HandedKey, SenderKey};
 use securechat_core::limits::{GROUP_GRACE, SENDER_KEY_LIFE};
 use securechat_core::relay::{Store, StoreJob, StoreResult};
-use securechat_core::roster::{GroupId, Roster, SignedEntry};
+use securechat_core::roster::{Action, Entry, GroupId, Roster, SignedEntry};
 use securechat_core::suite::Policy;
 
 /// The log of a group as the relay has it.
@@ -145,4 +146,35 @@ fn d3_keys_that_are_made_up_fill_nothing_and_shut_nobody_out() {
     net.advance(SENDER_KEY_LIFE / 7);
     write(&mut net, dave, group, "hello");
     assert_eq!(read(&net, 1), said(&[("dave", "hello")]));
+}
+
+/// ATTACKS.md E2: an entry in an admin's name by a device that is none of theirs (G2), which the relay puts onto the log.
+#[test]
+fn g2_an_entry_by_a_device_that_is_not_the_actors_is_refused() {
+    let (mut net, group, mallory) = with_mallory(65);
+    let local = mallory.local.clone();
+    net.relay.on_result = Some(Box::new(move |job, result| {
+        if let (StoreJob::Log { .. }, StoreResult::Log(Some(page))) = (job, result)
+            && let Some(last) = page.entries.last()
+        {
+            let last = SignedEntry::decode(last).unwrap();
+            let forged = Entry {
+                identity: local.bundle.identity(),
+                previous: last.hash(),
+                sequence: last.entry().sequence + 1,
+                action: Action::Admin { user: name("mallory"), admin: true },
+                ..last.entry().clone()
+            };
+            let forged = SignedEntry::sign(forged, &local.keys.identity).unwrap();
+            page.entries.push(forged.bytes().into());
+            page.sequence += 1;
+        }
+    }));
+    net.hosts[0].client.rename_group(&group, "others", net.now).unwrap();
+    settle(&mut net, 0);
+    let info = net.hosts[1].client.group(&group).unwrap();
+    assert_eq!((info.name.as_str(), info.sequence), ("others", 3));
+    assert_eq!(info.members.iter().filter(|(_, admin)| *admin).count(), 1);
+    let error = PeerMisbehaved::NotInDeviceList.into();
+    assert!(net.saw(1, |event| *event == Event::GroupRefused { group, error }), "{:?}", net.hosts[1].events);
 }

@@ -5,7 +5,7 @@ use crate::codec;
 use crate::crypto::label::Label;
 use crate::identity::samples::{keys, name};
 use crate::identity::signed;
-use crate::limits::{GROUP_GRACE, GROUP_MEMBERS, USERS_PER_ENTRY};
+use crate::limits::{GROUP_GRACE, GROUP_MEMBERS, OPEN_JOINS, USERS_PER_ENTRY};
 use crate::roster::samples::{add, create, entry, remove};
 use crate::roster::{Action, Entry, GroupId, Roster, SignedEntry};
 use crate::vectors::{Vectors, flipped, hex, with};
@@ -202,6 +202,13 @@ pub(super) fn rules(vectors: &mut Vectors) {
             ("mallory", 9, add(&["mallory"]), taken),
         ],
     );
+    let mut often = Vec::new();
+    for _ in 0..OPEN_JOINS {
+        often.push(("mallory", 9, add(&["mallory"]), taken));
+        often.push(("mallory", 9, remove(&["mallory"]), taken));
+    }
+    often.extend([("mallory", 9, add(&["mallory"]), rules), ("alice", 1, add(&["mallory"]), taken)]);
+    offered(vectors, "one user comes into an open group by themself 16 times", Grown::new(true), &often);
     offered(
         vectors,
         "a group keeps an admin as long as it has members",

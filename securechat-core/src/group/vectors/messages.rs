@@ -1,15 +1,15 @@
 //! Messages as they are, changed, signed anew, in any order.
 
 use super::cases::Grown;
-use crate::crypto::aead::AeadKey;
+use crate::crypto::aead::{AeadKey, Cipher};
 use crate::crypto::ed25519::SigningKey;
 use crate::crypto::label::Label;
 use crate::crypto::secret::Secret;
-use crate::crypto::vectors::cipher;
 use crate::group::message::{associated_data, halves, keys as message_keys};
 use crate::identity::Identity;
 use crate::identity::samples::keys;
 use crate::limits::{CONTENT_MAX, SKIPPED_LIFE};
+use crate::padding::pad;
 use crate::roster::samples::add;
 use crate::session::chain::Chain;
 use crate::vectors::{In, Vectors, counting, flipped, hex, with};
@@ -164,26 +164,33 @@ pub(super) fn all(vectors: &mut Vectors, cipher: &str) {
     case("of another sender", &wrong("identity", hex(keys(2).identity().as_bytes())), &[(open(0), "another key")]);
     case("under another signing key", &wrong("signing", hex(&counting::<32>(1))), &[(open(0), "another key")]);
     case("under another chain", &wrong("chain", hex(&chain.map(|byte| byte ^ 1))), &[(open(0), "not opened")]);
+    let first = envelope(0);
+    let anew = |other_commit: u8, plaintext: &[u8]| forged(&first, &chain, &seed, other_commit, plaintext);
+    assert_eq!(anew(0, &pad(b"one")), first);
+    let wrong = [anew(0, &[0; 256]), anew(1, &pad(b"one")), anew(1, &pad(b"two"))].map(|envelope| take(hex(&envelope)));
+    let [padding, commit, two] = wrong;
+    case("no padding, under the right key", &from(0), &[(padding, "not opened"), (open(0), "opens")]);
+    // Everything but the commitment is right: a tag alone would let one ciphertext be two messages under two keys.
     case(
-        "padding",
+        "another commitment, under the right tag",
         &from(0),
-        &[(take(unpadded(&envelope(0), &chain, &seed, &sender, cipher)), "not opened"), (open(0), "opens")],
+        &[(commit, "not opened"), (two, "not opened"), (open(0), "opens")],
     );
 }
 
-/// The first message with plaintext that is no padding, sealed and signed as its sender can.
-fn unpadded(envelope: &[u8], chain: &[u8; 32], seed: &[u8; 32], sender: &Identity, cipher_name: &str) -> Value {
+/// The first message as its sender can make it anew: with another commitment perhaps, and with this for its plaintext.
+fn forged(envelope: &[u8], chain: &[u8; 32], seed: &[u8; 32], other_commit: u8, plaintext: &[u8]) -> Vec<u8> {
     let message_key = Chain::new(Secret::from_bytes(chain), 0).next().unwrap();
     let salt: [u8; 16] = envelope[SALT..COMMIT].try_into().unwrap();
-    let keys = message_keys(message_key.as_bytes(), &salt);
-    let (key, _) = halves(&keys);
-    let ad = associated_data(sender, &envelope[1..CIPHERTEXT]);
-    let cipher = cipher(&In::new(&json!({ "cipher": cipher_name })));
+    let keys_of_message = message_keys(message_key.as_bytes(), &salt);
+    let (key, _) = halves(&keys_of_message);
+    let sender = keys(1).identity();
     let mut forged = envelope[..CIPHERTEXT].to_vec();
-    forged.extend(AeadKey::new(cipher, key).seal(0, &ad, &[0; 256]));
-    forged.extend([0; 64]);
-    let (message, signature) = forged.split_last_chunk_mut::<64>().unwrap();
-    let key = SigningKey::from_bytes(seed);
-    *signature = key.sign(Label::GROUP_MESSAGE, &[sender.as_bytes(), &message[1..]]);
-    hex(&forged)
+    forged[COMMIT] ^= other_commit;
+    let ad = associated_data(&sender, &forged[1..]);
+    let cipher = if envelope.len() - CIPHERTEXT - 64 == 256 + 16 { Cipher::AesGcm } else { Cipher::AesCbcHmac };
+    forged.extend(AeadKey::new(cipher, key).seal(0, &ad, plaintext));
+    let signature = SigningKey::from_bytes(seed).sign(Label::GROUP_MESSAGE, &[sender.as_bytes(), &forged[1..]]);
+    forged.extend(signature);
+    forged
 }
