@@ -253,6 +253,10 @@ fn every_message_is_opened_by_exactly_those_who_should_in_its_order() {
             }
             sent.push((sender, id));
             written += 1;
+            // Now and then one after the other, otherwise all at once.
+            if half % 4 > 1 {
+                pump_until(&mut hosts[sender..=sender], "sending", |hosts| hosts[0].taken.contains(&id));
+            }
         }
         // What is written now goes out under the roster of now.
         pump_until(&mut hosts[..SENDERS], "sending", |hosts| {
