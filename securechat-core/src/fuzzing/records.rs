@@ -117,7 +117,7 @@ fn begin() -> Records {
         settle(&mut net, host);
     }
     for (from, to) in [(0, 2), (1, 1)] {
-        net.hosts[from].client.send_text(&user(to), "hello", net.now).unwrap();
+        net.hosts[from].client.send_text(user(to), "hello", net.now).unwrap();
         settle(&mut net, from);
         let group = net.hosts[from].client.create_group("friends", from == 1, net.now).unwrap();
         settle(&mut net, from);
@@ -143,14 +143,14 @@ fn begin() -> Records {
     net.say(0, &Push::Deliver(deliver).encode().unwrap());
     net.run();
     // A file that is being fetched, and one that is being sent.
-    net.hosts[1].client.send_file(&user(1), "a.txt", 8_000_000, "text/plain", net.now).unwrap();
+    net.hosts[1].client.send_file(user(1), "a.txt", 8_000_000, "text/plain", net.now).unwrap();
     settle(&mut net, 1);
     for file in net.hosts[0].offered.clone() {
         net.hosts[0].client.accept_file(&file, net.now).unwrap();
         net.drain(0);
     }
     (0..4).for_each(|_| _ = net.deliver(None));
-    net.hosts[0].client.send_file(&user(2), "b.txt", 2_000_000, "text/plain", net.now).unwrap();
+    net.hosts[0].client.send_file(user(2), "b.txt", 2_000_000, "text/plain", net.now).unwrap();
     net.drain(0);
     (0..4).for_each(|_| _ = net.deliver(None));
     net.cut(0);
