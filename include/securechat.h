@@ -4,9 +4,12 @@
  *   library    securechat_version_number, _status_name, _status_message, _constant, _config_default
  *   identity   the keys of a server or of one end of a link; bundles, safety numbers, addresses
  *   link       a secure channel between two programs, for any bytes
- *   client     what an application holds: sessions, contacts, files, connections
- *   relay      what a server holds: accounts, mailboxes, files that wait
+ *   client     what an application holds: sessions, contacts, groups, files, connections
+ *   relay      what a server holds: accounts, mailboxes, the logs of groups, files that wait
  *   file       sealing, opening and verifying files in chunks, on their own
+ *
+ * That is 95 functions, five above the 90 that were to be all: groups and the list of transfers came last, and nothing that was there
+ * was taken away for them (securechat-ffi/README.md). Commands, messages and events that come from now on are kinds, not functions.
  *
  * Nothing here does IO, starts a thread, reads a clock or keeps a global. Bytes, the time and records go in; bytes, events, records
  * and jobs come out. Randomness is the operating system's.
@@ -278,6 +281,30 @@ enum securechat_status
      */
     SECURECHAT_ERR_SILENT = 235,
     /**
+     * An entry of a group's log that its rules do not allow there (G1, G2).
+     */
+    SECURECHAT_ERR_ROSTER_ENTRY = 236,
+    /**
+     * An entry of a group's log that does not follow the newest one.
+     */
+    SECURECHAT_ERR_ROSTER_ORDER = 237,
+    /**
+     * Two entries for one place in a group's log (G6).
+     */
+    SECURECHAT_ERR_ROSTER_FORK = 238,
+    /**
+     * A group message from somebody who is not a member at the entry that it names (G5).
+     */
+    SECURECHAT_ERR_NOT_MEMBER = 239,
+    /**
+     * A group message under a sender key that is not known here (G5).
+     */
+    SECURECHAT_ERR_SENDER_KEY = 240,
+    /**
+     * A group message that names an entry which nobody could show (G6), or one from before a removal that is known for longer than a day (G7).
+     */
+    SECURECHAT_ERR_ROSTER_STATE = 241,
+    /**
      * The call does not belong to the present state.
      */
     SECURECHAT_ERR_WRONG_STATE = 300,
@@ -365,6 +392,14 @@ enum securechat_status
      * A message could not be sent in 30 days.
      */
     SECURECHAT_ERR_EXPIRED = 321,
+    /**
+     * The user may not do that in the group: only an admin may, or nobody.
+     */
+    SECURECHAT_ERR_NOT_PERMITTED = 322,
+    /**
+     * The group's log has two entries for one place, and nothing is sent there before it is decided which counts (G6).
+     */
+    SECURECHAT_ERR_ROSTER_FORKED = 323,
     /**
      * A ciphertext did not open. There is one such error, without detail.
      */
@@ -614,6 +649,11 @@ securechat_status securechat_config_default(struct securechat_config *config,
 /* ============ Events ============================================================================================== */
 
 /**
+ * Room for the name by which a group is called, with zero bytes behind it.
+ */
+#define SECURECHAT_GROUP_SIZE 40
+
+/**
  * Nothing more to say.
  */
 #define SECURECHAT_CLOSE_DONE 0
@@ -764,6 +804,16 @@ securechat_status securechat_config_default(struct securechat_config *config,
 #define SECURECHAT_REFUSAL_NOT_LISTED 21
 
 /**
+ * The rules of the group do not allow the entry.
+ */
+#define SECURECHAT_REFUSAL_ENTRY_REFUSED 22
+
+/**
+ * The entry does not follow the newest one of its group.
+ */
+#define SECURECHAT_REFUSAL_ENTRY_OUTDATED 23
+
+/**
  * In `flags`: the device is in its user's device list.
  */
 #define SECURECHAT_FLAG_LISTED 1
@@ -802,6 +852,21 @@ securechat_status securechat_config_default(struct securechat_config *config,
  * In `flags`: it is not stored.
  */
 #define SECURECHAT_FLAG_TRANSIENT 128
+
+/**
+ * In `flags`: `group` is set.
+ */
+#define SECURECHAT_FLAG_IN_GROUP 256
+
+/**
+ * In `flags`: its sender did not know yet that somebody was removed from the group; who was removed may read it.
+ */
+#define SECURECHAT_FLAG_BEFORE_REMOVAL 512
+
+/**
+ * In `flags`: the group is open: whoever can register at the relay reads it, its operator included.
+ */
+#define SECURECHAT_FLAG_OPEN 1024
 
 /**
  * What an event is. Kinds are added; a program passes over those that it does not know.
@@ -915,12 +980,12 @@ enum securechat_event_kind
      * Client. A message. `user`, `device`, `trust`, `id`, `time` (sent at), `seconds` (to be forgotten after; 0: never),
      * `message` (SECURECHAT_MESSAGE_...), and by that: `data` (the text, reaction, name or bytes), `target` (the message that is
      * edited, deleted or reacted to), SECURECHAT_FLAG_REMOVED for a reaction taken back. An application's own kinds come with their
-     * number in `message`.
+     * number in `message`. In a group: `group`, SECURECHAT_FLAG_IN_GROUP, and SECURECHAT_FLAG_BEFORE_REMOVAL, which has to be shown.
      */
     SECURECHAT_EVENT_MESSAGE = 50,
     /**
-     * Client. Another device of this user sent this. As for SECURECHAT_EVENT_MESSAGE, but `user` is whom it was sent to. A
-     * file has `name` and `total`.
+     * Client. Another device of this user sent this. As for SECURECHAT_EVENT_MESSAGE, but `user` is whom it was sent to: a user,
+     * or a group as it is called. A file has `name` and `total`.
      */
     SECURECHAT_EVENT_SENT_COPY = 51,
     /**
@@ -957,7 +1022,7 @@ enum securechat_event_kind
     SECURECHAT_EVENT_RESTORED = 59,
     /**
      * Client. A user offers a file; it costs nothing until it is accepted. `user`, `trust`, `file`, `id`, `name` (a safe base
-     * name), `total` (its size), `media_type`.
+     * name), `total` (its size), `media_type`; in a group also what a SECURECHAT_EVENT_MESSAGE has there.
      */
     SECURECHAT_EVENT_FILE_OFFERED = 70,
     /**
@@ -986,10 +1051,35 @@ enum securechat_event_kind
      */
     SECURECHAT_EVENT_FILE_FAILED = 76,
     /**
-     * Client. After a restart: a transfer goes on by itself; open what it reads or writes again, or cancel it. `file`, `user`,
-     * `name`, `offset` (bytes done), `total`, SECURECHAT_FLAG_OURS when it is being sent.
+     * Client. After a restart: a transfer goes on by itself; open what it reads or writes again, or cancel it. `file`, `user`
+     * (or a group, with `group` and SECURECHAT_FLAG_IN_GROUP), `name`, `offset` (bytes done), `total`, SECURECHAT_FLAG_OURS when it is being sent.
      */
     SECURECHAT_EVENT_FILE_RESUMED = 77,
+    /**
+     * Client. This user is a member of a group: it was created or joined here, or somebody added them. `group`, SECURECHAT_FLAG_OPEN,
+     * which has to be shown.
+     */
+    SECURECHAT_EVENT_GROUP_JOINED = 80,
+    /**
+     * Client. The relay offers an open group to everyone: SECURECHAT_CHANGE_JOIN. `group`, SECURECHAT_FLAG_OPEN, which has to be shown
+     * before.
+     */
+    SECURECHAT_EVENT_LOBBY = 81,
+    /**
+     * Client. A member changed a group. `group`, `user` (who did it), `code` (SECURECHAT_CHANGE_...), and by that `data`: the names
+     * of users with one space between, or the group's new name.
+     */
+    SECURECHAT_EVENT_GROUP_CHANGED = 82,
+    /**
+     * Client. A group's log has two entries for one place: somebody who may change it showed members different things, or
+     * their key is in other hands. Nothing is sent there before SECURECHAT_CHANGE_FIRST_SIDE or SECURECHAT_CHANGE_OTHER_SIDE. `group`, `user` (who
+     * signed the other entry), `total` (the place).
+     */
+    SECURECHAT_EVENT_GROUP_FORKED = 83,
+    /**
+     * Client. What this device did to a group was not possible, or what the relay says of it cannot be right. `group`, `status`.
+     */
+    SECURECHAT_EVENT_GROUP_REFUSED = 84,
     /**
      * Relay. A link is open. `connection`, `code` (the suite).
      */
@@ -1037,6 +1127,16 @@ enum securechat_event_kind
      * more comes. `connection`.
      */
     SECURECHAT_EVENT_RELAY_READY = 110,
+    /**
+     * Relay. An envelope for a group was taken. `device` (from), `group`, `total` (to how many devices), `length`,
+     * SECURECHAT_FLAG_TRANSIENT.
+     */
+    SECURECHAT_EVENT_RELAY_GROUP_ROUTED = 111,
+    /**
+     * Relay. A group has another entry. `group`, `user` and `device` (who signed it), `total` (its number), `code` (the number of
+     * what it does on the wire).
+     */
+    SECURECHAT_EVENT_RELAY_GROUP_CHANGED = 112,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1067,7 +1167,7 @@ typedef struct securechat_event {
      */
     int32_t status;
     /**
-     * A suite, a close code or a refusal code.
+     * A suite, a close code, a refusal code, or what was changed in a group.
      */
     uint32_t code;
     /**
@@ -1198,6 +1298,10 @@ typedef struct securechat_event {
      * How many.
      */
     size_t removed_count;
+    /**
+     * The name by which a group is called, with zero bytes behind it.
+     */
+    char group[SECURECHAT_GROUP_SIZE];
 } securechat_event;
 
 /* ============ Identity, bundle, safety number ===================================================================== */
@@ -1632,6 +1736,88 @@ typedef struct securechat_client securechat_client;
 #define SECURECHAT_NO_CODE 4294967295
 
 /**
+ * Chunks are on their way.
+ */
+#define SECURECHAT_TRANSFER_MOVING 0
+
+/**
+ * There is no connection, or nothing to be had yet: it goes on by itself.
+ */
+#define SECURECHAT_TRANSFER_WAITING 1
+
+/**
+ * The program paused it.
+ */
+#define SECURECHAT_TRANSFER_PAUSED 2
+
+/**
+ * In the `flags` of a securechat_group: any user of the relay may come in. Show that whoever can register there reads it, its operator
+ * included.
+ */
+#define SECURECHAT_GROUP_OPEN 1
+
+/**
+ * In the `flags` of a securechat_group: this user is a member.
+ */
+#define SECURECHAT_GROUP_MEMBER 2
+
+/**
+ * In the `flags` of a securechat_group: this user is an admin.
+ */
+#define SECURECHAT_GROUP_ADMIN 4
+
+/**
+ * In the `flags` of a securechat_group: its log was forked; nothing is sent before SECURECHAT_CHANGE_FIRST_SIDE or
+ * SECURECHAT_CHANGE_OTHER_SIDE.
+ */
+#define SECURECHAT_GROUP_FORKED 8
+
+/**
+ * In the `flags` of a securechat_group: something that this device did to it waits for the relay.
+ */
+#define SECURECHAT_GROUP_WAITS 16
+
+/**
+ * Users become members: their names, with one space between.
+ */
+#define SECURECHAT_CHANGE_ADD 1
+
+/**
+ * Users are members no longer: their names, with one space between. Whoever names their own user leaves.
+ */
+#define SECURECHAT_CHANGE_REMOVE 2
+
+/**
+ * A member becomes an admin: their name.
+ */
+#define SECURECHAT_CHANGE_ADMIN 3
+
+/**
+ * An admin is one no longer: their name.
+ */
+#define SECURECHAT_CHANGE_NO_ADMIN 4
+
+/**
+ * Another name for the group: at most 128 bytes.
+ */
+#define SECURECHAT_CHANGE_RENAME 5
+
+/**
+ * This user comes into an open group, such as the relay's lobby; nothing. SECURECHAT_EVENT_GROUP_JOINED follows.
+ */
+#define SECURECHAT_CHANGE_JOIN 6
+
+/**
+ * After SECURECHAT_EVENT_GROUP_FORKED: what was known first counts; nothing.
+ */
+#define SECURECHAT_CHANGE_FIRST_SIDE 7
+
+/**
+ * After SECURECHAT_EVENT_GROUP_FORKED: the other entry counts; nothing.
+ */
+#define SECURECHAT_CHANGE_OTHER_SIDE 8
+
+/**
  * Keys as they were first seen.
  */
 #define SECURECHAT_TRUST_SEEN 1
@@ -1787,6 +1973,11 @@ typedef struct securechat_client securechat_client;
 #define SECURECHAT_REQUEST_FILE 14
 
 /**
+ * A group, or an entry of its log.
+ */
+#define SECURECHAT_REQUEST_GROUP 15
+
+/**
  * The records are the newest that were ever saved, as far as the program knows; also for a new device.
  */
 #define SECURECHAT_HISTORY_CONTINUED 0
@@ -1834,6 +2025,118 @@ typedef struct securechat_contact {
      */
     size_t devices_count;
 } securechat_contact;
+
+/**
+ * A file on its way. It grows at its end only. What it points to is borrowed until the next call that is not const.
+ */
+typedef struct securechat_transfer {
+    /**
+     * Its number.
+     */
+    uint8_t file[16];
+    /**
+     * Its size in bytes.
+     */
+    uint64_t size;
+    /**
+     * How many of them are where they belong, as far as is known.
+     */
+    uint64_t done;
+    /**
+     * What it does: SECURECHAT_TRANSFER_...
+     */
+    uint32_t state;
+    /**
+     * SECURECHAT_FLAG_OURS when it is being sent.
+     */
+    uint32_t flags;
+    /**
+     * To whom it goes, a user or a group, or from whom it comes.
+     */
+    const char *with;
+    /**
+     * Its length.
+     */
+    size_t with_len;
+    /**
+     * Its name: as it was given, or of one that comes a safe base name.
+     */
+    const char *name;
+    /**
+     * Its length.
+     */
+    size_t name_len;
+} securechat_transfer;
+
+/**
+ * What is known of a group. It grows at its end only. What it points to is borrowed until the next call that is not const.
+ *
+ * A group is called by `#` and 32 hex digits. Wherever a user's name says to whom something goes, that name may stand:
+ * securechat_client_send and securechat_client_send_file send to all members. There are no typing notices in groups, and nobody
+ * is told who read or received what.
+ *
+ * ```c
+ * // Groups are made by a device with an account. This one has none yet.
+ * uint8_t key[32] = {1, 2, 3};
+ * securechat_client *alice = NULL;
+ * char name[SECURECHAT_GROUP_SIZE];
+ * assert(securechat_client_new(NULL, "alice", 5, key, NULL, 0, SECURECHAT_HISTORY_CONTINUED, 0, now, &alice) == SECURECHAT_OK);
+ * securechat_status status = securechat_client_create_group(alice, "a walk", 6, 0, now, name);
+ * assert(status == SECURECHAT_ERR_NOT_LOGGED_IN);
+ *
+ * // With one, others come in by their names, and all of them are written to by that of the group.
+ * uint8_t id[16];
+ * if (status == SECURECHAT_OK &&
+ *     securechat_client_change_group(alice, name, strlen(name), SECURECHAT_CHANGE_ADD, "bob carol", 9, now) == SECURECHAT_OK)
+ *     status = securechat_client_send(alice, name, strlen(name), SECURECHAT_MESSAGE_TEXT, NULL, (const uint8_t *)"hello", 5, now, id);
+ *
+ * // All groups that are known.
+ * securechat_group group;
+ * size_t count = 0;
+ * while (securechat_client_group(alice, NULL, 0, count, &group, sizeof group) == SECURECHAT_OK)
+ *     count++; // `group.members` are the names of who is in it
+ * assert(count == 0);
+ * securechat_client_free(alice);
+ * ```
+ */
+typedef struct securechat_group {
+    /**
+     * The name by which it is called, with zero bytes behind it.
+     */
+    char group[SECURECHAT_GROUP_SIZE];
+    /**
+     * How often it was changed, as far as is known.
+     */
+    uint32_t sequence;
+    /**
+     * SECURECHAT_GROUP_... put together.
+     */
+    uint32_t flags;
+    /**
+     * What its admins named it: what a person wrote, as in an event.
+     */
+    const char *name;
+    /**
+     * Its length.
+     */
+    size_t name_len;
+    /**
+     * The names of its members, in their order, with one space between.
+     */
+    const char *members;
+    /**
+     * Their length together.
+     */
+    size_t members_len;
+    /**
+     * The names of those who are admins, likewise.
+     */
+    const char *admins;
+    /**
+     * Their length together.
+     */
+    size_t admins_len;
+} securechat_group;
 
 /**
  * One record of a state: a key and a value that any key-value store keeps. Its fields are for good.
@@ -2028,7 +2331,7 @@ securechat_status securechat_client_accept_keys(struct securechat_client *client
                                                 uint64_t now);
 
 /**
- * Offers a file of `size` bytes to a user and begins to send it, and sets `file` and `id` (16 bytes each): its number, and that of the
+ * Offers a file of `size` bytes to a user or a group and begins to send it, and sets `file` and `id` (16 bytes each): its number, and that of the
  * message with the offer.
  *
  * Its bytes are asked for with SECURECHAT_EVENT_FILE_NEED. `name` is a name, not a path; `media_type` may be empty. Fails as
@@ -2073,6 +2376,74 @@ securechat_status securechat_client_accept_file(struct securechat_client *client
  * Ends a transfer in either direction. What is at the relay of it is deleted.
  */
 securechat_status securechat_client_cancel_file(struct securechat_client *client, const uint8_t *file, uint64_t now);
+
+/**
+ * Holds a transfer up, in either direction, or lets it go on. `paused` is 1 or 0; a restart lets it go on too.
+ *
+ * Pause one for which the program cannot read or write just now: in place of securechat_client_supply_file, or when what
+ * SECURECHAT_EVENT_FILE_CHUNK gave could not be written or synced. Chunks that were given and not saved since come again. Does nothing for a file
+ * that is not on its way.
+ */
+securechat_status securechat_client_pause_file(struct securechat_client *client,
+                                               const uint8_t *file,
+                                               uint32_t paused,
+                                               uint64_t now);
+
+/**
+ * Tells how a file on its way stands, in `info` of `info_size` bytes: the one of this number (16 bytes), or, where `file` is NULL, number
+ * `index` of all.
+ *
+ * Fails with SECURECHAT_ERR_NOT_FOUND for a file that is not on its way, and for a number beyond the last.
+ */
+securechat_status securechat_client_transfer(struct securechat_client *client,
+                                             const uint8_t *file,
+                                             size_t index,
+                                             struct securechat_transfer *info,
+                                             size_t info_size);
+
+/**
+ * Creates a group of this `name`, of 1 to 128 bytes, with this user as its first member and admin, and sets `group`
+ * (SECURECHAT_GROUP_SIZE bytes) to the name by which it is called.
+ *
+ * `open` is 1 if any user of the relay may come in, 0 if not. SECURECHAT_EVENT_GROUP_JOINED follows when the relay took it. Fails with
+ * SECURECHAT_ERR_NOT_LOGGED_IN where this device has no account, SECURECHAT_ERR_TOO_LARGE, SECURECHAT_ERR_BUSY above 1,024 groups.
+ */
+securechat_status securechat_client_create_group(struct securechat_client *client,
+                                                 const char *name,
+                                                 size_t name_len,
+                                                 uint32_t open,
+                                                 uint64_t now,
+                                                 char *group);
+
+/**
+ * Changes the group that is called `group`. `change` is SECURECHAT_CHANGE_..., and each says what `value` is.
+ *
+ * It waits where there is no connection. SECURECHAT_EVENT_GROUP_CHANGED follows, or SECURECHAT_EVENT_GROUP_REFUSED: somebody else
+ * may have been faster. Fails with SECURECHAT_ERR_NOT_FOUND for a group that is not known here or is not forked,
+ * SECURECHAT_ERR_NOT_PERMITTED where an admin is needed or nothing would change, and for a last admin who would leave members behind,
+ * SECURECHAT_ERR_ROSTER_FORKED, SECURECHAT_ERR_BUSY when 64 changes wait; SECURECHAT_ERR_NOT_CONNECTED and SECURECHAT_ERR_WRONG_STATE (a member
+ * already) when joining.
+ */
+securechat_status securechat_client_change_group(struct securechat_client *client,
+                                                 const char *group,
+                                                 size_t group_len,
+                                                 uint32_t change,
+                                                 const char *value,
+                                                 size_t value_len,
+                                                 uint64_t now);
+
+/**
+ * Tells what is known of a group, in `info` of `info_size` bytes: of the one that is called `group`, or, where that is NULL, of number
+ * `index` of all, also of those that this user has left.
+ *
+ * Fails with SECURECHAT_ERR_NOT_FOUND for a group that is not known here, and for a number beyond the last.
+ */
+securechat_status securechat_client_group(struct securechat_client *client,
+                                          const char *group,
+                                          size_t group_len,
+                                          size_t index,
+                                          struct securechat_group *info,
+                                          size_t info_size);
 
 /**
  * Begins a link to a relay, whose address is `host:port#fingerprint`, and sets `link` to its number,
@@ -2181,14 +2552,16 @@ securechat_status securechat_client_next_event(struct securechat_client *client,
                                                size_t event_size);
 
 /**
- * Sends a message to a user, and sets `id` (16 bytes). It waits where there is no connection, and for the user's keys.
+ * Sends a message to a user or a group, and sets `id` (16 bytes). It waits where there is no connection, and for keys.
  *
  * `message` is SECURECHAT_MESSAGE_..., or 0x8000 to 0xFFFF for the application's own; each says what its `data` is. `target` (16 bytes) is
  * the message that is edited, deleted or reacted to; NULL for the others. SECURECHAT_EVENT_SENT, SECURECHAT_EVENT_DELIVERED and
- * SECURECHAT_EVENT_READ follow. Typing notices and SECURECHAT_MESSAGE_READ have no id, and nothing follows them.
+ * SECURECHAT_EVENT_READ follow; of a group only the first. Typing notices and SECURECHAT_MESSAGE_READ have no id, nothing follows them, and
+ * they go to users only.
  *
  * Fails with SECURECHAT_ERR_VIOLATION while the user's changed keys wait, SECURECHAT_ERR_TOO_LARGE, SECURECHAT_ERR_BUSY when too many wait,
- * SECURECHAT_ERR_CONTENT_KIND for a kind that cannot be sent.
+ * SECURECHAT_ERR_CONTENT_KIND for a kind that cannot be sent; of a group SECURECHAT_ERR_NOT_FOUND where it is not known here,
+ * SECURECHAT_ERR_NOT_PERMITTED for who is no member, SECURECHAT_ERR_ROSTER_FORKED.
  */
 securechat_status securechat_client_send(struct securechat_client *client,
                                          const char *to,
@@ -2543,7 +2916,7 @@ securechat_status securechat_file_save(struct securechat_file *file,
  * ```c
  * securechat_identity *identity = NULL;
  * assert(securechat_identity_generate(NULL, now, &identity) == SECURECHAT_OK);
- * securechat_relay_options options = {sizeof options, 1, NULL, 0, "$y$a hash of some random password", 33};
+ * securechat_relay_options options = {sizeof options, 1, NULL, 0, "$y$a hash of some random password", 33, 0, 0};
  * securechat_relay *relay = NULL;
  * assert(securechat_relay_new(NULL, identity, &options, NULL, 0, now, &relay) == SECURECHAT_OK);
  *
@@ -2645,6 +3018,14 @@ typedef struct securechat_relay_options {
      * Its length.
      */
     size_t dummy_password_len;
+    /**
+     * 1 if the first open group that is made here is offered to everyone as the lobby, 0 if not.
+     */
+    uint32_t lobby;
+    /**
+     * Not used; 0.
+     */
+    uint32_t reserved;
 } securechat_relay_options;
 
 /**

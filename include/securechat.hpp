@@ -26,6 +26,8 @@ using record = securechat_record;
 using job = securechat_job;
 using config = securechat_config;
 using contact = securechat_contact;
+using group_info = securechat_group;
+using transfer = securechat_transfer;
 using client_info = securechat_client_info;
 using file_info = securechat_file_info;
 using bundle_info = securechat_bundle;
@@ -79,10 +81,19 @@ private:
     std::size_t size_ = 0;
 };
 
-/// The texts and bytes of an event, as views that end when it does.
+/// The texts and bytes of an event, of a group or of a transfer, as views that end when it does.
 inline std::string_view user_of(const event &told) noexcept { return {told.user, told.user_len}; }
 inline std::string_view name_of(const event &told) noexcept { return {told.name, told.name_len}; }
 inline view data_of(const event &told) noexcept { return {told.data, told.data_len}; }
+/// The name by which a group is called; empty where something is of no group.
+inline std::string_view group_of(const event &told) noexcept { return told.group; }
+inline std::string_view group_of(const group_info &group) noexcept { return group.group; }
+inline std::string_view name_of(const group_info &group) noexcept { return {group.name, group.name_len}; }
+/// Names with one space between.
+inline std::string_view members_of(const group_info &group) noexcept { return {group.members, group.members_len}; }
+inline std::string_view admins_of(const group_info &group) noexcept { return {group.admins, group.admins_len}; }
+inline std::string_view with_of(const transfer &file) noexcept { return {file.with, file.with_len}; }
+inline std::string_view name_of(const transfer &file) noexcept { return {file.name, file.name_len}; }
 inline id file_of(const event &told) noexcept {
     id copy{};
     for (std::size_t i = 0; i < copy.size(); i++)
@@ -374,7 +385,28 @@ public:
         check(securechat_client_accept_keys(get(), user.data(), user.size(), kept_aside.data(), now));
     }
 
-    // Messages and files.
+    // Groups.
+    /// Gives the name by which it is called.
+    std::string create_group(std::string_view name, bool open, std::uint64_t now) {
+        std::array<char, SECURECHAT_GROUP_SIZE> made{};
+        check(securechat_client_create_group(get(), name.data(), name.size(), open ? 1 : 0, now, made.data()));
+        return made.data();
+    }
+    void change_group(std::string_view group, std::uint32_t change, std::string_view value, std::uint64_t now) {
+        check(securechat_client_change_group(get(), group.data(), group.size(), change, value.data(), value.size(), now));
+    }
+    /// What is known of a group; nothing where nothing is.
+    std::optional<group_info> group(std::string_view called) {
+        group_info found{};
+        return known(securechat_client_group(get(), called.data(), called.size(), 0, &found, sizeof found), found);
+    }
+    /// That of number `index` of all.
+    std::optional<group_info> group(std::size_t index) {
+        group_info found{};
+        return known(securechat_client_group(get(), nullptr, 0, index, &found, sizeof found), found);
+    }
+
+    // Messages and files, to users and groups.
     id send(std::string_view to, std::string_view text, std::uint64_t now) {
         return send(to, SECURECHAT_MESSAGE_TEXT, text, now);
     }
@@ -399,6 +431,19 @@ public:
     }
     void accept_file(const id &file, std::uint64_t now) { check(securechat_client_accept_file(get(), file.data(), now)); }
     void cancel_file(const id &file, std::uint64_t now) { check(securechat_client_cancel_file(get(), file.data(), now)); }
+    void pause_file(const id &file, bool paused, std::uint64_t now) {
+        check(securechat_client_pause_file(get(), file.data(), paused ? 1 : 0, now));
+    }
+    /// How a file on its way stands; nothing when it is not.
+    std::optional<securechat::transfer> transfer(const id &file) {
+        securechat::transfer found{};
+        return known(securechat_client_transfer(get(), file.data(), 0, &found, sizeof found), found);
+    }
+    /// That of number `index` of all.
+    std::optional<securechat::transfer> transfer(std::size_t index) {
+        securechat::transfer found{};
+        return known(securechat_client_transfer(get(), nullptr, index, &found, sizeof found), found);
+    }
     securechat_client *get() const noexcept { return handle_.get(); }
 
 private:
@@ -406,7 +451,8 @@ private:
         if (status != SECURECHAT_OK)
             throw error(status, securechat_client_error(get()));
     }
-    std::optional<securechat::contact> known(securechat_status status, const securechat::contact &found) const {
+    template <typename T>
+    std::optional<T> known(securechat_status status, const T &found) const {
         if (status == SECURECHAT_ERR_UNKNOWN_USER || status == SECURECHAT_ERR_NOT_FOUND)
             return std::nullopt;
         check(status);

@@ -73,7 +73,7 @@ impl Network {
 
     /// One user sends another a text.
     pub fn say(&mut self, from: usize, to: &str) {
-        self.seats[from].client.send_text(&name(to), "a text", NOW).unwrap();
+        self.seats[from].client.send_text(name(to), "a text", NOW).unwrap();
         self.settle(NOW);
     }
 

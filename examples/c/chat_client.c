@@ -1,11 +1,12 @@
-/* A chat client in a terminal: registers or logs in at a relay, exchanges texts and files, shows safety numbers.
+/* A chat client in a terminal: registers or logs in at a relay, exchanges texts and files with users and groups, shows safety numbers.
  *
  *     chat_client STATE NAME ADDRESS    STATE is the database of keys, sessions and messages, ADDRESS the relay's host:port#fingerprint
  *
  * Commands: /register, /login [CODE], /msg NAME TEXT, /file NAME PATH, /accept NUMBER, /history NAME [N], /verify NAME [yes],
- * /trust NAME, /quit. Files land in the folder it was started in. SECURECHAT_PASSPHRASE (of STATE) and SECURECHAT_PASSWORD
+ * /trust NAME, /quit; NAME may be a #GROUP, for which groups.h has more. Files land in the folder it was started in. SECURECHAT_PASSPHRASE (of STATE) and SECURECHAT_PASSWORD
  * spare the questions.
  */
+#include "groups.h"
 #include "history.h"
 #include "passwords.h"
 #include "transfers.h"
@@ -48,8 +49,7 @@ static void handle(const securechat_event *event) {
     switch (event->kind) {
     case SECURECHAT_EVENT_VERIFY:
         printf("the relay shows the fingerprint %s; nobody is trusted but who stands in ADDRESS\n", to_hex(event->fingerprint, 32, digits));
-        failed = 1;
-        securechat_client_close_link(client, event->link, now_ms());
+        failed = 1, securechat_client_close_link(client, event->link, now_ms());
         break;
     case SECURECHAT_EVENT_OPEN:
         ok(securechat_client_about(client, &info, sizeof info));
@@ -58,8 +58,7 @@ static void handle(const securechat_event *event) {
         break;
     case SECURECHAT_EVENT_LOGGED_IN:
         ok(securechat_client_about(client, &info, sizeof info));
-        ready = 1;
-        puts("logged in");
+        ready = 1, puts("logged in");
         if (!(event->flags & SECURECHAT_FLAG_LISTED))
             printf("another device has to approve this one: %s\n", to_hex(info.fingerprint, 32, digits));
         break;
@@ -69,25 +68,22 @@ static void handle(const securechat_event *event) {
                                       : event->code == SECURECHAT_REFUSAL_CREDENTIALS ? "wrong name, password or code" : "code", event->code);
         break;
     case SECURECHAT_EVENT_USER_UNKNOWN:
-        printf("there is no user %.*s here\n", user_len, event->user);
-        failed = 1;
+        printf("there is no user %.*s here\n", user_len, event->user), failed = 1;
         break;
     case SECURECHAT_EVENT_KEYS_CHANGED:
         printf("WARNING: the keys of %.*s changed against the rules; ask before you write /trust %.*s\n", user_len, event->user, user_len, event->user);
         break;
     case SECURECHAT_EVENT_USER_FOUND:
-        if (event->user_len == strlen(verifying) && memcmp(event->user, verifying, event->user_len) == 0)
-            verify(event->user, event->user_len);
-        break;
     case SECURECHAT_EVENT_LISTS_AGREE:
-        verify(event->user, event->user_len);
+        if (event->kind == SECURECHAT_EVENT_LISTS_AGREE || (event->user_len == strlen(verifying) && memcmp(event->user, verifying, event->user_len) == 0))
+            verify(event->user, event->user_len);
         break;
     case SECURECHAT_EVENT_MESSAGE:
     case SECURECHAT_EVENT_SENT_COPY:
         history_event(&history, event);
         if (event->message == SECURECHAT_MESSAGE_TEXT) {
-            printf("%s%.*s: ", event->kind == SECURECHAT_EVENT_SENT_COPY ? "to " : "", user_len, event->user);
-            show(event->data, event->data_len), putchar('\n');
+            printf("%s%.*s", event->kind == SECURECHAT_EVENT_SENT_COPY ? "to " : "", user_len, event->user), group_mark(event);
+            fputs(": ", stdout), show(event->data, event->data_len), putchar('\n');
         }
         break;
     case SECURECHAT_EVENT_FAILED:
@@ -96,7 +92,7 @@ static void handle(const securechat_event *event) {
     case SECURECHAT_EVENT_FILE_OFFERED:
         history_event(&history, event);
         transfer = transfer_add(&transfers, event->file, 0, event->name, event->name_len);
-        printf("%.*s offers ", user_len, event->user), show(event->name, event->name_len);
+        printf("%.*s", user_len, event->user), group_mark(event), fputs(" offers ", stdout), show(event->name, event->name_len);
         printf(", %llu bytes: /accept %u takes it\n", (unsigned long long)event->total, transfer->number);
         ok(transfer_keep(&transfers, transfer));
         break;
@@ -122,8 +118,7 @@ static void handle(const securechat_event *event) {
             puts("a file cannot be saved under its name; it is whole under that of its part"), failed = 1;
         break;
     case SECURECHAT_EVENT_FILE_FAILED:
-        printf("a file failed: %s\n", securechat_status_message(event->status));
-        failed = 1;
+        printf("a file failed: %s\n", securechat_status_message(event->status)), failed = 1;
         if (transfer)
             transfer_end(&transfers, transfer);
         break;
@@ -132,6 +127,8 @@ static void handle(const securechat_event *event) {
             printf("the link is over: %s\n", securechat_status_message(event->status)), failed = 1;
         over = 1;
         break;
+    default:
+        group_event(client, event);
     }
 }
 
@@ -173,7 +170,7 @@ static void send_file(const char *to, const char *path) {
         printf("cannot read %s: %s\n", path, strerror(errno)), failed = 1;
     } else if (ok(securechat_client_send_file(client, to, strlen(to), name, strlen(name), (uint64_t)size, NULL, 0, now_ms(), file, id))) {
         ok(transfer_keep(&transfers, transfer_add(&transfers, file, 1, whole, strlen(whole))));
-        history_add(&history, id, to, strlen(to), SAID_HERE | SAID_FILE, now_ms(), 0, name, strlen(name));
+        history_add(&history, id, to, strlen(to), "", 0, SAID_HERE | SAID_FILE, now_ms(), 0, name, strlen(name));
     }
     if (opened >= 0)
         close(opened);
@@ -184,6 +181,7 @@ static void command(char *line) {
     uint64_t now = now_ms();
     uint8_t id[16];
     securechat_contact contact;
+    securechat_status status;
     if (strcmp(verb, "/register") == 0 || strcmp(verb, "/login") == 0) {
         const char *password = secret("SECURECHAT_PASSWORD", "password: ");
         uint32_t code = to ? (uint32_t)strtoul(to, NULL, 10) : SECURECHAT_NO_CODE;
@@ -191,7 +189,7 @@ static void command(char *line) {
                                    : securechat_client_log_in(client, password, strlen(password), code, now));
     } else if (strcmp(verb, "/msg") == 0 && to && more) {
         if (ok(securechat_client_send(client, to, strlen(to), SECURECHAT_MESSAGE_TEXT, NULL, (uint8_t *)more, strlen(more), now, id)))
-            history_add(&history, id, to, strlen(to), SAID_HERE, now, 0, more, strlen(more));
+            history_add(&history, id, to, strlen(to), "", 0, SAID_HERE, now, 0, more, strlen(more));
     } else if (strcmp(verb, "/history") == 0 && to)
         history_show(&history, to, more ? strtoul(more, NULL, 10) : 20);
     else if (strcmp(verb, "/file") == 0 && to && more)
@@ -208,8 +206,10 @@ static void command(char *line) {
     else if (strcmp(verb, "/trust") == 0 && to) {
         if (ok(securechat_client_contact(client, to, strlen(to), 0, &contact, sizeof contact)))
             ok(securechat_client_accept_keys(client, to, strlen(to), contact.kept_aside, now));
-    } else if (*verb)
-        puts("/register, /login [CODE], /msg NAME TEXT, /file NAME PATH, /accept NUMBER, /history NAME [N], /verify NAME [yes], /trust NAME, /quit");
+    } else if (group_command(client, verb, to, more, now, &status))
+        ok(status);
+    else if (*verb)
+        puts("/register, /login [CODE], /msg NAME TEXT, /file NAME PATH, /accept NUMBER, /history NAME [N], /verify NAME [yes], /trust NAME, /quit, " GROUP_COMMANDS);
 }
 
 /* ---- The program ---- */

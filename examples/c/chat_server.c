@@ -218,7 +218,7 @@ static void start(char *fingerprint) {
     const char *dummy = hash_of(password, 32, NULL);
     if (!dummy)
         die("crypt(3) knows no yescrypt here");
-    securechat_relay_options options = {sizeof options, 1, NULL, 0, dummy, strlen(dummy)};
+    securechat_relay_options options = {sizeof options, 1, NULL, 0, dummy, strlen(dummy), 1, 0};
     securechat_config config;
     check(securechat_config_default(&config, sizeof config), "config");
     config.connections = 1000; // a process has 1,024 files, where nobody gave it more

@@ -13,7 +13,7 @@ enum { SAID_HERE = 1, SAID_EDITED = 2, SAID_DELETED = 4, SAID_FILE = 8 };
 struct said {
     uint64_t order, sent, expires; /* Unix milliseconds: when it came, and by its sender's clock; 0 where it never expires */
     uint32_t flags, length;
-    char who[64]; /* the other side */
+    char who[64], by[40]; /* the other side: a user, or a group; and in a group who said it */
     char text[16384];
 };
 
@@ -68,9 +68,9 @@ static inline int history_get(struct history *all, const char *key, struct said 
     return size >= 0;
 }
 
-/* Notes a message to or from somebody. One that is there already stays as it is. */
-static inline void history_add(struct history *all, const uint8_t *id, const char *who, size_t who_len, uint32_t flags,
-                               uint64_t sent, uint32_t seconds, const void *text, size_t length) {
+/* Notes a message to or from somebody; `by` names who wrote it in a group. One that is there already stays as it is. */
+static inline void history_add(struct history *all, const uint8_t *id, const char *who, size_t who_len, const char *by, size_t by_len,
+                               uint32_t flags, uint64_t sent, uint32_t seconds, const void *text, size_t length) {
     static struct said said;
     char key[41];
     uint64_t now = now_ms();
@@ -83,6 +83,7 @@ static inline void history_add(struct history *all, const uint8_t *id, const cha
     said.flags = flags;
     said.length = (uint32_t)length;
     snprintf(said.who, sizeof said.who, "%.*s", (int)who_len, who);
+    snprintf(said.by, sizeof said.by, "%.*s", (int)by_len, by);
     memcpy(said.text, text, length);
     history_put(all, key, &said);
 }
@@ -92,15 +93,19 @@ static inline void history_event(struct history *all, const securechat_event *ev
     static struct said said;
     uint32_t here = event->kind == SECURECHAT_EVENT_SENT_COPY ? SAID_HERE : 0;
     int offered = event->kind == SECURECHAT_EVENT_FILE_OFFERED;
-    char key[41], who[64];
+    int in_group = (event->flags & SECURECHAT_FLAG_IN_GROUP) != 0;
+    const char *who = in_group ? event->group : event->user;
+    size_t who_len = in_group ? strlen(event->group) : event->user_len, by_len = in_group && !here ? event->user_len : 0;
+    char key[41], from[64], by[40];
     if (offered || event->message == SECURECHAT_MESSAGE_FILE)
-        history_add(all, event->id, event->user, event->user_len, here | SAID_FILE, offered ? now_ms() : event->time, event->seconds, event->name, event->name_len);
+        history_add(all, event->id, who, who_len, event->user, by_len, here | SAID_FILE, offered ? now_ms() : event->time, event->seconds, event->name, event->name_len);
     else if (event->message == SECURECHAT_MESSAGE_TEXT)
-        history_add(all, event->id, event->user, event->user_len, here, event->time, event->seconds, event->data, event->data_len);
+        history_add(all, event->id, who, who_len, event->user, by_len, here, event->time, event->seconds, event->data, event->data_len);
     else if (event->message == SECURECHAT_MESSAGE_EDIT || event->message == SECURECHAT_MESSAGE_DELETE) {
-        snprintf(who, sizeof who, "%.*s", (int)event->user_len, event->user);
+        snprintf(from, sizeof from, "%.*s", (int)who_len, who);
+        snprintf(by, sizeof by, "%.*s", (int)by_len, event->user);
         int deleted = event->message == SECURECHAT_MESSAGE_DELETE;
-        if (!history_get(all, history_key(event->target, key), &said) || strcmp(said.who, who) != 0 || (said.flags & SAID_HERE) != here)
+        if (!history_get(all, history_key(event->target, key), &said) || strcmp(said.who, from) != 0 || strcmp(said.by, by) != 0 || (said.flags & SAID_HERE) != here)
             return;
         if (!deleted && (said.flags & (SAID_DELETED | SAID_FILE) || event->data_len > sizeof said.text))
             return;
@@ -174,7 +179,7 @@ static inline void history_show(struct history *all, const char *who, size_t las
         struct tm parts;
         if (gmtime_r(&seconds, &parts))
             strftime(when, sizeof when, "%Y-%m-%d %H:%M", &parts);
-        printf("%s %s%s%s%s: ", when, said->flags & SAID_HERE ? "you" : said->who, said->flags & SAID_EDITED ? " (edited)" : "",
+        printf("%s %s%s%s%s: ", when, said->flags & SAID_HERE ? "you" : said->by[0] ? said->by : said->who, said->flags & SAID_EDITED ? " (edited)" : "",
                said->flags & SAID_DELETED ? " (taken back)" : "",
                said->flags & SAID_FILE ? " (file)" : "");
         show(said->text, said->length), putchar('\n');

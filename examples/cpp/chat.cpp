@@ -1,8 +1,9 @@
-// A small chat client in C++: texts and files through a relay, on securechat.hpp.
+// A small chat client in C++: texts and files through a relay, to users and groups, on securechat.hpp.
 //
 //     chat STATE NAME ADDRESS    STATE is the file of keys and sessions, ADDRESS the relay's host:port#fingerprint
 //
-// Commands: /register, /msg NAME TEXT, /file NAME PATH, /accept (all that is offered), /quit. Files land in the folder it was started
+// Commands: /register, /msg NAME TEXT, /file NAME PATH, /accept (all that is offered), /new GROUP, /invite #GROUP NAMES, /quit. A #GROUP
+// may stand for NAME. Files land in the folder it was started
 // in. The password at the relay comes from SECURECHAT_PASSWORD. The key of STATE is in the file STATE.key; a program for people
 // keeps it in the system's key store, or asks for a passphrase as ../c/chat_client.c does.
 #include "../c/net.h"
@@ -156,10 +157,14 @@ private:
             throw std::runtime_error("the keys of " + user + " changed against the rules: nothing is sent to them");
         case SECURECHAT_EVENT_MESSAGE:
             if (event.message == SECURECHAT_MESSAGE_TEXT)
-                print(user + ": ", securechat::data_of(event).text());
+                print(user + where(event) + ": ", securechat::data_of(event).text());
+            break;
+        case SECURECHAT_EVENT_GROUP_JOINED:
+            std::cout << "you are in " << event.group;
+            std::cout << (event.flags & SECURECHAT_FLAG_OPEN ? " (open: whoever can register at the relay reads it, its operator included)\n" : "\n");
             break;
         case SECURECHAT_EVENT_FILE_OFFERED:
-            print(user + " offers ", securechat::name_of(event));
+            print(user + where(event) + " offers ", securechat::name_of(event));
             transfers_[file].name = securechat::name_of(event);
             break;
         case SECURECHAT_EVENT_FILE_NEED: {
@@ -208,6 +213,14 @@ private:
         print(ended.ours ? "sent: " : "saved: ", ended.name);
     }
 
+    /// In which group it came, and what has to be said of that.
+    static std::string where(const securechat::event &event) {
+        std::string group(securechat::group_of(event));
+        if (group.empty())
+            return group;
+        return " in " + group + (event.flags & SECURECHAT_FLAG_BEFORE_REMOVAL ? " (who did not know yet of a removal: who was removed may read this)" : "");
+    }
+
     void command(const std::string &line) {
         std::istringstream words(line);
         std::string verb, to, rest;
@@ -219,6 +232,10 @@ private:
             ready_ = false;
         } else if (verb == "/msg" && !rest.empty()) {
             client_.send(to, rest, now_ms());
+        } else if (verb == "/new" && !to.empty()) {
+            std::cout << "the group is called " << client_.create_group(rest.empty() ? to : to + ' ' + rest, false, now_ms()) << '\n';
+        } else if (verb == "/invite" && !rest.empty()) {
+            client_.change_group(to, SECURECHAT_CHANGE_ADD, rest, now_ms());
         } else if (verb == "/file" && !rest.empty()) {
             int fd = open(rest.c_str(), O_RDONLY | O_CLOEXEC);
             off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
@@ -239,7 +256,7 @@ private:
         } else if (verb == "/quit") {
             leaving_ = true;
         } else if (!verb.empty()) {
-            std::cout << "/register, /msg NAME TEXT, /file NAME PATH, /accept, /quit\n";
+            std::cout << "/register, /msg NAME|#GROUP TEXT, /file NAME|#GROUP PATH, /accept, /new GROUP, /invite #GROUP NAMES, /quit\n";
         }
     }
 

@@ -6,6 +6,17 @@ import (
 	"securechat-example/securechat"
 )
 
+// where says in which group it came, and what has to be said of that.
+func where(event *securechat.Event) string {
+	if event.Group == "" {
+		return ""
+	}
+	if event.Flags&securechat.FlagBeforeRemoval != 0 {
+		return " in " + event.Group + " (who did not know yet of a removal: who was removed may read this)"
+	}
+	return " in " + event.Group
+}
+
 // handle does and says what follows from an event.
 func (c *chat) handle(event *securechat.Event) error {
 	switch event.Kind {
@@ -52,7 +63,7 @@ func (c *chat) handle(event *securechat.Event) error {
 	case securechat.EventMessage:
 		if event.Message == securechat.MessageText {
 			changed := map[bool]string{true: " (KEYS CHANGED)"}[event.Trust == securechat.TrustViolation]
-			say("%s%s: %s", event.User, changed, event.Data)
+			say("%s%s%s: %s", event.User, changed, where(event), event.Data)
 		}
 	case securechat.EventDelivered:
 		say("%s received %d", event.User, event.IDs)
@@ -60,7 +71,10 @@ func (c *chat) handle(event *securechat.Event) error {
 		say("a message cannot be sent: %s", securechat.StatusMessage(event.Status))
 	case securechat.EventFileOffered:
 		c.offers = append(c.offers, event)
-		say("%s offers %s (%d bytes): /accept %d takes it", event.User, event.Name, event.Total, len(c.offers))
+		say("%s%s offers %s (%d bytes): /accept %d takes it", event.User, where(event), event.Name, event.Total, len(c.offers))
+	case securechat.EventGroupJoined:
+		open := map[bool]string{true: " (open: whoever can register at the relay reads it, its operator included)"}[event.Flags&securechat.FlagOpen != 0]
+		say("you are in %s%s", event.Group, open)
 	case securechat.EventFileNeed, securechat.EventFileChunk:
 		return c.move(event)
 	case securechat.EventFileSent:

@@ -1,4 +1,4 @@
-// A small chat for the terminal, on the C library: texts and files through a relay.
+// A small chat for the terminal, on the C library: texts and files through a relay, to users and groups.
 //
 //	SECURECHAT_PASSPHRASE=… SECURECHAT_PASSWORD=… chat USER 'host:port#fingerprint' STATE-FILE DOWNLOADS
 //
@@ -20,7 +20,7 @@ import (
 	"securechat-example/securechat"
 )
 
-const help = `/pm USER TEXT      a text to a user; a line without a command goes to the same user again
+const help = `/pm USER TEXT      a text to a user or a #group; a line without a command goes there again
 /file USER PATH    offer a file
 /accept [NUMBER]   take an offered file
 /users             who is there

@@ -18,7 +18,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * A small chat for the terminal, on the C library: texts and files through a relay.
+ * A small chat for the terminal, on the C library: texts and files through a relay, to users and groups.
  *
  * <pre>SECURECHAT_PASSPHRASE=… SECURECHAT_PASSWORD=… java Chat USER 'host:port#fingerprint' STATE-FILE DOWNLOADS</pre>
  *
@@ -26,7 +26,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
  */
 final class Chat {
     private static final String HELP = """
-        /pm USER TEXT      a text to a user; a line without a command goes to the same user again
+        /pm USER TEXT      a text to a user or a #group; a line without a command goes there again
         /file USER PATH    offer a file
         /accept [NUMBER]   take an offered file
         /users             who is there
@@ -63,7 +63,7 @@ final class Chat {
         files = new Transfers(client, Path.of(arguments[3]), Chat::say);
         for (String kind : List.of("VERIFY", "OPEN", "LINK_CLOSED", "LOGGED_IN", "REFUSED", "USER", "USER_UNKNOWN", "LISTS_AGREE",
                 "KEYS_CHANGED", "MESSAGE", "DELIVERED", "FAILED", "FILE_OFFERED", "FILE_NEED", "FILE_CHUNK", "FILE_SENT",
-                "FILE_RECEIVED", "FILE_FAILED")) {
+                "FILE_RECEIVED", "FILE_FAILED", "GROUP_JOINED")) {
             kinds.put(Securechat.constant("EVENT_" + kind), kind);
         }
     }
@@ -246,15 +246,17 @@ final class Chat {
             case "MESSAGE" -> {
                 if (event.message() == Securechat.constant("MESSAGE_TEXT")) {
                     boolean changed = event.trust() == Securechat.constant("TRUST_VIOLATION");
-                    say(from + (changed ? " (KEYS CHANGED)" : "") + ": " + new String(event.data(), StandardCharsets.UTF_8));
+                    say(from + (changed ? " (KEYS CHANGED)" : "") + where(event) + ": " + new String(event.data(), StandardCharsets.UTF_8));
                 }
             }
             case "DELIVERED" -> say(from + " received " + event.ids());
             case "FAILED" -> say("a message cannot be sent: " + Securechat.statusMessage(event.status()));
             case "FILE_OFFERED" -> {
                 offers.add(event);
-                say(from + " offers " + event.name() + " (" + event.total() + " bytes): /accept " + offers.size() + " takes it");
+                say(from + where(event) + " offers " + event.name() + " (" + event.total() + " bytes): /accept " + offers.size() + " takes it");
             }
+            case "GROUP_JOINED" -> say("you are in " + event.group()
+                    + (event.has("OPEN") ? " (open: whoever can register at the relay reads it, its operator included)" : ""));
             case "FILE_NEED" -> files.supply(event);
             case "FILE_CHUNK" -> files.write(event);
             case "FILE_SENT" -> files.sent(event.file());
@@ -262,6 +264,12 @@ final class Chat {
             case "FILE_FAILED" -> files.lose(event.file(), Securechat.statusMessage(event.status()));
             default -> { }
         }
+    }
+
+    /** In which group it came, and what has to be said of that. */
+    private static String where(Securechat.Event event) {
+        String late = event.has("BEFORE_REMOVAL") ? " (who did not know yet of a removal: who was removed may read this)" : "";
+        return event.group().isEmpty() ? "" : " in " + event.group() + late;
     }
 
     private void obey(String line) throws IOException, Securechat.Failure {

@@ -88,7 +88,7 @@ final class Securechat implements AutoCloseable {
     @Structure.FieldOrder({"kind", "link", "status", "code", "request", "trust", "presence", "flags", "message", "seconds",
         "connection", "time", "chunk", "offset", "length", "total", "id", "file", "target", "device", "fingerprint", "expected",
         "user", "userLength", "data", "dataLength", "name", "nameLength", "mediaType", "mediaTypeLength", "ids", "idsCount",
-        "devices", "devicesCount", "removed", "removedCount"})
+        "devices", "devicesCount", "removed", "removedCount", "group"})
     public static class EventStruct extends Structure {
         public int kind, link, status, code, request, trust, presence, flags, message, seconds;
         public long connection, time, chunk, offset, length, total;
@@ -108,12 +108,13 @@ final class Securechat implements AutoCloseable {
         public long devicesCount;
         public Pointer removed;
         public long removedCount;
+        public byte[] group = new byte[40];
     }
 
     /** Something that happened, copied: the header says which fields each kind sets. */
     record Event(int kind, int link, int status, int code, int request, int trust, int presence, int flags, int message, long chunk, long offset,
             long length, long total, byte[] file, byte[] fingerprint, byte[] expected, String user, String name, byte[] data,
-            long ids) {
+            long ids, String group) {
         boolean has(String flag) {
             return (flags & constant("FLAG_" + flag)) != 0;
         }
@@ -367,6 +368,6 @@ final class Securechat implements AutoCloseable {
         }
         return new Event(e.kind, e.link, e.status, e.code, e.request, e.trust, e.presence, e.flags, e.message, e.chunk, e.offset, e.length,
                 e.total, e.file, e.fingerprint, e.expected, text(e.user, e.userLength), text(e.name, e.nameLength),
-                copy(e.data, e.dataLength), e.idsCount);
+                copy(e.data, e.dataLength), e.idsCount, Native.toString(e.group, "US-ASCII"));
     }
 }

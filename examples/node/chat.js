@@ -1,4 +1,4 @@
-// A small chat for the terminal, on the C library: texts and files through a relay.
+// A small chat for the terminal, on the C library: texts and files through a relay, to users and groups.
 //
 //     SECURECHAT_PASSPHRASE=… SECURECHAT_PASSWORD=… node chat.js USER 'host:port#fingerprint' STATE-FILE DOWNLOADS
 //
@@ -12,7 +12,7 @@ const path = require('node:path');
 const readline = require('node:readline');
 const { Client, SecurechatError, constant, parseAddress, statusMessage } = require('./securechat.js');
 
-const HELP = `/pm USER TEXT      a text to a user; a line without a command goes to the same user again
+const HELP = `/pm USER TEXT      a text to a user or a #group; a line without a command goes there again
 /file USER PATH    offer a file
 /accept [NUMBER]   take an offered file
 /users             who is there
@@ -21,10 +21,17 @@ const HELP = `/pm USER TEXT      a text to a user; a line without a command goes
 const WRITTEN_AHEAD = 1 << 20; // bytes that may wait in the socket
 const EVENT = Object.fromEntries(['VERIFY', 'OPEN', 'LINK_CLOSED', 'LOGGED_IN', 'REFUSED', 'USER', 'USER_UNKNOWN', 'LISTS_AGREE',
   'KEYS_CHANGED', 'MESSAGE', 'FAILED', 'DELIVERED', 'FILE_OFFERED', 'FILE_NEED', 'FILE_CHUNK', 'FILE_SENT', 'FILE_RECEIVED',
-  'FILE_FAILED'].map((name) => [name, constant(`EVENT_${name}`)]));
+  'FILE_FAILED', 'GROUP_JOINED'].map((name) => [name, constant(`EVENT_${name}`)]));
 
 /** Prints a line. What others wrote may hold control characters that a terminal obeys: they are replaced. */
 const say = (line) => console.log(line.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd'));
+
+/** In which group it came, and what has to be said of that. */
+function where(event) {
+  if (!event.group) return '';
+  const late = event.flags & constant('FLAG_BEFORE_REMOVAL');
+  return ` in ${event.group}${late ? ' (who did not know yet of a removal: who was removed may read this)' : ''}`;
+}
 
 /** The records of a client in one file, which is replaced as a whole: a save is there completely or not at all. */
 class Store {
@@ -175,14 +182,17 @@ class Chat {
       case EVENT.KEYS_CHANGED: say(`the keys of ${user} HAVE CHANGED: nothing is sent to them any more`); break;
       case EVENT.MESSAGE:
         if (event.message === constant('MESSAGE_TEXT')) {
-          say(`${user}${event.trust === constant('TRUST_VIOLATION') ? ' (KEYS CHANGED)' : ''}: ${event.data}`);
+          say(`${user}${event.trust === constant('TRUST_VIOLATION') ? ' (KEYS CHANGED)' : ''}${where(event)}: ${event.data}`);
         }
         break;
       case EVENT.FAILED: say(`a message cannot be sent: ${statusMessage(event.status)}`); break;
       case EVENT.DELIVERED: say(`${user} received ${event.ids_count}`); break;
       case EVENT.FILE_OFFERED:
         this.offers.push(event);
-        say(`${user} offers ${name} (${event.total} bytes): /accept ${this.offers.length} takes it`);
+        say(`${user}${where(event)} offers ${name} (${event.total} bytes): /accept ${this.offers.length} takes it`);
+        break;
+      case EVENT.GROUP_JOINED:
+        say(`you are in ${event.group}${event.flags & constant('FLAG_OPEN') ? ' (open: whoever can register at the relay reads it, its operator included)' : ''}`);
         break;
       case EVENT.FILE_NEED: this.move(event, (file) => this.supply(file, event)); break;
       case EVENT.FILE_CHUNK: this.move(event, (file) => fs.writeSync(file.descriptor, event.data, 0, event.data.length, event.offset)); break;

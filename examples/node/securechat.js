@@ -27,7 +27,7 @@ const EVENT = koffi.struct('securechat_event', {
   device: koffi.array('uint8_t', 32), fingerprint: koffi.array('uint8_t', 32), expected: koffi.array('uint8_t', 32),
   user: 'void *', user_len: 'size_t', data: 'void *', data_len: 'size_t', name: 'void *', name_len: 'size_t',
   media_type: 'void *', media_type_len: 'size_t', ids: 'void *', ids_count: 'size_t', devices: 'void *', devices_count: 'size_t',
-  removed: 'void *', removed_count: 'size_t',
+  removed: 'void *', removed_count: 'size_t', group: koffi.array('char', 40),
 });
 
 const declare = (result, name, parameters) => library.func(`${result} securechat_${name}(${parameters})`);

@@ -386,6 +386,14 @@ pub enum Event {
         /// Why.
         error: Error,
     },
+    /// A device of a user goes on from an older copy of its state (S10): its sessions are made anew, and it may not know
+    /// any more what was said since the copy was made.
+    PeerRestored {
+        /// Who.
+        user: UserName,
+        /// Which device.
+        device: Identity,
+    },
     /// This state was restored from an older copy: sessions are made anew (S10).
     Restored,
 }

@@ -4,16 +4,17 @@
 mod support;
 
 use rand_core::CryptoRng;
-use securechat_core::client::{Client, ClientConfig, Save, Transfer, TransferState};
+use securechat_core::client::{Client, ClientConfig, GroupInfo, Save, Transfer, TransferState};
 use securechat_core::codec::Reader;
 use securechat_core::content::{Body, Content, Conversation, MessageId};
 use securechat_core::crypto::aead::{AeadKey, Cipher};
 use securechat_core::crypto::ed25519::SigningKey;
 use securechat_core::crypto::secret::{Secret, SecretVec};
 use securechat_core::crypto::{mlkem, rsa, x25519};
-use securechat_core::event::{Event, Message, MessageBody, SecretBytes};
+use securechat_core::event::{Event, GroupChange, Message, MessageBody, SecretBytes};
 use securechat_core::file::{Chunks, FileOffer, FileOpener, FileProof, FileSealer};
 use securechat_core::frame::Deframer;
+use securechat_core::group::{GroupLog, GroupMessage, HandedKey, ReceiverKey, SenderKey};
 use securechat_core::identity::{DeviceKeys, Identity, LocalIdentity, Trust, UserName};
 use securechat_core::limits::Limits;
 use securechat_core::link::{Link, LinkConfig, LinkEvent, Purpose};
@@ -23,6 +24,7 @@ use securechat_core::relay::{
     Account, Job, JobResult, Mailboxes, MemoryStore, NewAccount, Output, PasswordHash, RecordStore, Relay, RelayConfig,
     StoreJob, StoreResult, StoredList,
 };
+use securechat_core::roster::{Action, Entry, GroupId, SignedEntry};
 use securechat_core::session::{SenderCheck, Sessions};
 use securechat_core::suite::{KeyExchange, Policy};
 use securechat_core::vault::Vault;
@@ -52,6 +54,7 @@ fn shown() -> BTreeMap<&'static str, String> {
     handshakes(&mut show);
     sessions(&mut show);
     written(&mut show);
+    groups(&mut show);
     relays(&mut show);
     all
 }
@@ -218,6 +221,13 @@ fn written(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
         Body::Profile { name: text() },
         Body::FileOffer(offer()),
         Body::FileComplete { file: [5; 16], root: [SECRET; 32] },
+        Body::GroupKey {
+            group: GroupId::from_bytes([3; 16]),
+            signing: SigningKey::from_bytes(&[SECRET; 32]).verifying_key(),
+            cipher: Cipher::AesGcm,
+            number: 1,
+            chain: key(),
+        },
         Body::DeviceList { list: bytes(), yours: [6; 32] },
         Body::Application { kind: 0x8000, bytes: bytes() },
         Body::Unknown { kind: 99, bytes: bytes() },
@@ -262,7 +272,7 @@ fn written(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
     show("event::Event", &events);
     let transfer = Transfer {
         file: [5; 16],
-        user: user(),
+        with: user().into(),
         name: text(),
         size: 100,
         done: 10,
@@ -270,6 +280,48 @@ fn written(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
         state: TransferState::Moving,
     };
     show("client::Transfer", &transfer);
+}
+
+fn groups(show: &mut dyn FnMut(&'static str, &dyn Debug)) {
+    let key = SigningKey::from_bytes(&[SECRET; 32]);
+    let (sender, mut rng) = (Identity::from(key.verifying_key()), rng(3));
+    let create = Action::Create { name: WRITTEN.to_owned(), open: false, nonce: [1; 16] };
+    show("roster::Action", &[&create, &Action::Rename { name: WRITTEN.to_owned() }]);
+    let entry = Entry {
+        identity: sender,
+        group: GroupId::NONE,
+        previous: [0; 32],
+        sequence: 0,
+        time: 1,
+        epoch: 0,
+        actor: user(),
+        action: create,
+    };
+    show("roster::Entry", &entry);
+    let first = SignedEntry::sign(entry, &key).unwrap();
+    show("roster::SignedEntry", &first);
+    let log = GroupLog::begin(first).unwrap();
+    show("roster::Roster", log.roster());
+    show("group::GroupLog", &log);
+    let mut own = SenderKey::generate(&sender, log.roster(), Cipher::AesGcm, NOW, &mut *rng);
+    let handed = || HandedKey { signing: key.verifying_key(), cipher: Cipher::AesGcm, number: 3, chain: self::key() };
+    show("group::HandedKey", &handed());
+    show("group::ReceiverKey", &ReceiverKey::new(&sender, log.roster().id(), handed(), NOW));
+    let envelope = own.seal(&sender, log.roster(), WRITTEN.as_bytes(), &mut *rng).unwrap();
+    show("group::SenderKey", &own);
+    show("group::GroupMessage", &GroupMessage::decode(&envelope).unwrap());
+    show("event::GroupChange", &GroupChange::Renamed { name: WRITTEN.to_owned() });
+    let info = GroupInfo {
+        name: WRITTEN.to_owned(),
+        open: true,
+        sequence: 1,
+        members: vec![(user(), true)],
+        member: true,
+        admin: true,
+        forked: false,
+        waits: false,
+    };
+    show("client::groups::GroupInfo", &info);
 }
 
 fn relays(show: &mut dyn FnMut(&'static str, &dyn Debug)) {

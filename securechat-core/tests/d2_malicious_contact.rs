@@ -113,7 +113,7 @@ fn d2_an_offer_under_the_id_of_another_does_not_count() {
                 _ => true,
             }));
         }
-        let (file, _) = net.hosts[alice].client.send_file(&name("bob"), "true.txt", 5, "", net.now).unwrap();
+        let (file, _) = net.hosts[alice].client.send_file(name("bob"), "true.txt", 5, "", net.now).unwrap();
         net.hosts[alice].outgoing.insert(file, b"true!".to_vec());
         net.drain(alice);
         net.run();

@@ -81,9 +81,9 @@ fn d5_nothing_leaves_for_a_user_whose_keys_changed() {
 
     let (client, now) = (&mut net.hosts[alice].client, net.now);
     let violation = Error::from(ApiMisuse::Violation);
-    assert_eq!(client.send_text(&name("bob"), "secret", now), Err(violation));
+    assert_eq!(client.send_text(name("bob"), "secret", now), Err(violation));
     assert_eq!(client.send_typing(&name("bob"), true, now), Err(violation));
-    assert_eq!(client.send_file(&name("bob"), "f", 1, "", now).err(), Some(violation));
+    assert_eq!(client.send_file(name("bob"), "f", 1, "", now).err(), Some(violation));
     assert_eq!(client.safety_number(&name("bob"), now).err(), Some(violation));
     assert_eq!(client.mark_verified(&name("bob"), now), Err(violation));
     let ids: Vec<_> = net.hosts[alice].events.iter().filter_map(message_id).collect();

@@ -54,3 +54,28 @@ fn e5_what_came_is_saved_before_it_is_acknowledged() {
     }
     assert!(!net.saw(bob, |event| matches!(event, Event::Unopened { .. })));
 }
+
+/// A chunk leaves when its tag is saved (F3), and not before.
+#[test]
+fn e5_no_chunk_leaves_before_its_tag_is_saved() {
+    let (mut net, alice, _) = two(73);
+    let (bob, now) = (UserName::new("bob").unwrap(), net.now);
+    net.hosts[alice].client.send_file(&bob, "a", 100_000, "", now).unwrap();
+    net.drain(alice);
+    net.run();
+    let needed = |event: &Event| match event {
+        Event::FileNeed { file, chunk, length, .. } => Some((*file, *chunk, *length)),
+        _ => None,
+    };
+    let needs: Vec<_> = net.hosts[alice].events.iter().filter_map(needed).collect();
+    assert_eq!(needs.len(), 2);
+    for (file, chunk, length) in needs {
+        let client = &mut net.hosts[alice].client;
+        client.supply_file(&file, chunk, &vec![7; length], now).unwrap();
+        let mut bytes = Vec::new();
+        assert!(client.poll_transmit(&mut bytes).is_none() && bytes.is_empty() && client.wants_save());
+        // The page of tags, and the age of the state.
+        assert_eq!(client.poll_save().unwrap().len(), 2);
+        assert!(client.poll_transmit(&mut bytes).is_some() && bytes.len() > length);
+    }
+}

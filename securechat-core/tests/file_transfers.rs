@@ -380,7 +380,7 @@ fn several_at_once_and_fetched_while_they_are_sent() {
         }
         if round == 20 {
             let now = net.now;
-            net.hosts[ALICE].client.send_text(&name("bob"), "in between", now).unwrap();
+            net.hosts[ALICE].client.send_text(name("bob"), "in between", now).unwrap();
             net.drain(ALICE);
         }
     }
@@ -401,7 +401,7 @@ fn what_is_not_there_holds_up_nothing() {
     let mut stuck = Vec::new();
     for _ in 0..20 {
         let now = net.now;
-        let (file, _) = net.hosts[ALICE].client.send_file(&name("bob"), "a", bytes.len() as u64, "", now).unwrap();
+        let (file, _) = net.hosts[ALICE].client.send_file(name("bob"), "a", bytes.len() as u64, "", now).unwrap();
         stuck.push(file);
     }
     net.drain(ALICE);
@@ -441,7 +441,7 @@ fn a_sender_who_is_away_is_waited_for() {
     let bytes = contents(3 * CHUNK_SIZE);
     // The offer leaves; the file does not.
     let now = net.now;
-    let (file, _) = net.hosts[ALICE].client.send_file(&name("bob"), "a", bytes.len() as u64, "", now).unwrap();
+    let (file, _) = net.hosts[ALICE].client.send_file(name("bob"), "a", bytes.len() as u64, "", now).unwrap();
     net.drain(ALICE);
     net.run();
     net.relay.store = {

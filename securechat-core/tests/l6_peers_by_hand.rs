@@ -8,9 +8,9 @@ use securechat_core::event::Event;
 use securechat_core::identity::UserName;
 use securechat_core::suite::{Policy, Suite};
 use securechat_core::wire::{
-    BlobId, CreateBlob, Enter, FetchKeys, FetchLists, FetchUsers, GetChunk, LISTS_PER_PAGE, Lists, Notice, NoticeCode,
-    Password, Ping, PrekeysLow, ProposeList, PublishList, Push, PutChunk, RefusalCode, Reply, Request, Send,
-    SendOutcome, SendResult, Sent, SetPresence,
+    BlobId, CreateBlob, DeleteBlob, Enter, FetchKeys, FetchLists, FetchUsers, GetChunk, LISTS_PER_PAGE, Lists, Notice,
+    NoticeCode, Password, Ping, PrekeysLow, ProposeList, PublishList, Push, PutChunk, RefusalCode, Reply, Request,
+    Send, SendOutcome, SendResult, Sent, SetPresence,
 };
 use support::mallory::{Mallory, PeerByHand};
 use support::net::Net;
@@ -38,7 +38,7 @@ fn setting(seed: u64) -> (Net, usize, usize, Mallory, PeerByHand) {
 #[test]
 fn l6_a_file_is_given_to_whom_it_was_offered() {
     let (mut net, alice, _, _, mut peer) = setting(301);
-    let (file, _) = net.hosts[alice].client.send_file(&name("bob"), "secret", 10, "", net.now).unwrap();
+    let (file, _) = net.hosts[alice].client.send_file(name("bob"), "secret", 10, "", net.now).unwrap();
     net.drain(alice);
     net.forget_events();
     for id in [file, [0; 16]] {
@@ -54,7 +54,7 @@ fn l6_a_file_is_given_to_whom_it_was_offered() {
 #[test]
 fn l6_a_chunk_asked_for_a_thousand_times_is_not_sealed_as_often() {
     let (mut net, alice, _, _, mut peer) = setting(302);
-    let (file, _) = net.hosts[alice].client.send_file(&name("mallory"), "a", 100_000, "", net.now).unwrap();
+    let (file, _) = net.hosts[alice].client.send_file(name("mallory"), "a", 100_000, "", net.now).unwrap();
     let mut questions = Vec::new();
     for id in 1..=1_000 {
         let get = Request::GetChunk(GetChunk { id: BlobId(file), index: 0 });
@@ -72,6 +72,30 @@ fn l6_a_chunk_asked_for_a_thousand_times_is_not_sealed_as_often() {
     assert!(peer.refusals.iter().all(|(_, refusal)| refusal.code == RefusalCode::NotYet));
 }
 
+/// That a file is whole ends its transfer only when all of it was sealed, and from whom it was offered to.
+#[test]
+fn l6_a_file_is_over_when_it_can_be_whole() {
+    let (mut net, alice, _, _, mut peer) = setting(308);
+    let to = |net: &mut Net, user: &str| {
+        let (file, _) = net.hosts[alice].client.send_file(name(user), "a", 10, "", net.now).unwrap();
+        net.drain(alice);
+        file
+    };
+    let (mine, others) = (to(&mut net, "mallory"), to(&mut net, "bob"));
+    let over = |file| Request::DeleteBlob(DeleteBlob { id: BlobId(file) });
+    for file in [mine, others] {
+        peer.ask(&mut net, &over(file));
+    }
+    let codes: Vec<RefusalCode> = peer.refusals.iter().map(|(_, refusal)| refusal.code).collect();
+    assert_eq!(codes, [RefusalCode::NotFound, RefusalCode::NotFound]);
+    assert_eq!(net.hosts[alice].client.transfers().len(), 2);
+    net.hosts[alice].outgoing.insert(mine, vec![7; 10]);
+    peer.ask(&mut net, &Request::GetChunk(GetChunk { id: BlobId(mine), index: 0 }));
+    peer.ask(&mut net, &over(mine));
+    assert!(net.saw(alice, |event| *event == Event::FileSent { file: mine }));
+    assert_eq!(net.hosts[alice].client.transfers().len(), 1);
+}
+
 /// Who gets chunks from the sender itself while they go to the relay does not make them count twice there.
 #[test]
 fn l6_a_peer_who_asks_during_an_upload_does_not_hold_it_up() {
@@ -86,7 +110,7 @@ fn l6_a_peer_who_asks_during_an_upload_does_not_hold_it_up() {
     net.run();
     let contents = vec![7; 61_440 * 40];
     let (file, _) =
-        net.hosts[alice].client.send_file(&name("mallory"), "a", contents.len() as u64, "", net.now).unwrap();
+        net.hosts[alice].client.send_file(name("mallory"), "a", contents.len() as u64, "", net.now).unwrap();
     net.drain(alice);
     net.run();
     let need = |net: &Net, place: usize| {
@@ -188,7 +212,7 @@ fn l6_a_peer_that_never_answers_holds_up_nobody() {
     for round in 0..200 {
         let envelope = mallory.seal(&device, Body::Text { text: format!("{round}") });
         peer.send(&mut net, envelope);
-        net.hosts[alice].client.send_text(&name("mallory"), "yes?", net.now).unwrap();
+        net.hosts[alice].client.send_text(name("mallory"), "yes?", net.now).unwrap();
         peer.pump(&mut net);
     }
     assert_eq!(net.texts(alice).len(), 200);
@@ -204,7 +228,7 @@ fn l6_a_peer_that_refuses_holds_up_nobody() {
         let (mut net, alice, bob, mut mallory, mut peer) = setting(305);
         net.say(alice, "bob", "before");
         open_from(&mut mallory, &mut net, alice);
-        net.hosts[alice].client.send_text(&name("mallory"), "hello", net.now).unwrap();
+        net.hosts[alice].client.send_text(name("mallory"), "hello", net.now).unwrap();
         peer.pump(&mut net);
         let sends = peer.asked.iter().filter_map(|(id, request)| match request {
             Request::Send(Send { items }) => Some((*id, items.len())),

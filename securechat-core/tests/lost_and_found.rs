@@ -247,7 +247,7 @@ fn b12_bad_weather_loses_and_repeats_nothing() {
         for round in 0..30 {
             for (from, to) in [(alice, "bob"), (bob, "alice")] {
                 let text = format!("{to} {round}");
-                net.hosts[from].client.send_text(&name(to), &text, net.now).unwrap();
+                net.hosts[from].client.send_text(name(to), &text, net.now).unwrap();
                 net.drain(from);
                 net.advance(500);
                 reconnect(&mut net, alice);

@@ -87,7 +87,7 @@ fn a11_a_list_of_the_relays_own_is_a_violation() {
     net.run();
     assert!(net.saw(alice, |event| *event == Event::KeysChanged { user: name("bob") }));
     assert_eq!(net.hosts[alice].client.contact(&name("bob")).unwrap().trust, Trust::Violation);
-    assert!(net.hosts[alice].client.send_text(&name("bob"), "secret", net.now).is_err());
+    assert!(net.hosts[alice].client.send_text(name("bob"), "secret", net.now).is_err());
     assert_eq!(net.texts(bob).len(), 1);
 }
 

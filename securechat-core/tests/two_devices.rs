@@ -78,7 +78,7 @@ fn a_copy_of_an_offer_is_no_offer() {
     let bob = net.register("bob", &policy);
     net.say(alice, "bob", "a file follows");
     let phone = net.second_device(alice);
-    let (file, _) = net.hosts[alice].client.send_file(&name("bob"), "a.txt", 5, "", net.now).unwrap();
+    let (file, _) = net.hosts[alice].client.send_file(name("bob"), "a.txt", 5, "", net.now).unwrap();
     net.hosts[alice].outgoing.insert(file, b"bytes".to_vec());
     net.drain(alice);
     net.run();
@@ -106,7 +106,7 @@ fn an_unlisted_device_reads_nothing() {
     net.say(alice, "bob", "for the desk");
     assert_eq!((net.texts(bob).len(), net.texts(phone).len()), (1, 0));
     // It cannot send either: what it writes waits.
-    net.hosts[phone].client.send_text(&name("alice"), "let me in", net.now).unwrap();
+    net.hosts[phone].client.send_text(name("alice"), "let me in", net.now).unwrap();
     net.drain(phone);
     net.run();
     assert_eq!(net.texts(alice).len(), 0);
@@ -151,7 +151,7 @@ fn d5_a_new_epoch_zero_is_a_violation_until_accepted() {
         net.hosts[alice].events
     );
     assert_eq!(net.hosts[alice].client.contact(&name("bob")).unwrap().trust, Trust::Violation);
-    assert!(net.hosts[alice].client.send_text(&name("bob"), "are you you?", net.now).is_err());
+    assert!(net.hosts[alice].client.send_text(name("bob"), "are you you?", net.now).is_err());
     // What comes from the new device is shown, and marked.
     net.say(again, "alice", "it is me");
     let marked = |event: &Event| matches!(event, Event::Message(message) if message.trust == Trust::Violation);

@@ -4,6 +4,8 @@ mod table;
 
 use crate::boundary::{Out, call, text};
 use crate::client::contacts::securechat_contact;
+use crate::client::files::securechat_transfer;
+use crate::client::groups::securechat_group;
 use crate::client::state::{securechat_client_info, securechat_record};
 use crate::config::securechat_config;
 use crate::event::securechat_event;
@@ -81,6 +83,10 @@ pub const SECURECHAT_REFUSAL_TOO_LARGE: u32 = 19;
 pub const SECURECHAT_REFUSAL_TAKEN: u32 = 20;
 /// The device belongs to that user, but is not, or no longer, in the current list: it cannot log in with its key.
 pub const SECURECHAT_REFUSAL_NOT_LISTED: u32 = 21;
+/// The rules of the group do not allow the entry.
+pub const SECURECHAT_REFUSAL_ENTRY_REFUSED: u32 = 22;
+/// The entry does not follow the newest one of its group.
+pub const SECURECHAT_REFUSAL_ENTRY_OUTDATED: u32 = 23;
 
 /// The version of the library: compare it with SECURECHAT_VERSION_NUMBER, that of the header.
 #[unsafe(no_mangle)]
@@ -118,7 +124,9 @@ const SIZES: &[(&str, u64)] = &[
     ("sizeof securechat_contact", size_of::<securechat_contact>() as u64),
     ("sizeof securechat_event", size_of::<securechat_event>() as u64),
     ("sizeof securechat_file_info", size_of::<securechat_file_info>() as u64),
+    ("sizeof securechat_group", size_of::<securechat_group>() as u64),
     ("sizeof securechat_job", size_of::<securechat_job>() as u64),
     ("sizeof securechat_record", size_of::<securechat_record>() as u64),
     ("sizeof securechat_relay_options", size_of::<securechat_relay_options>() as u64),
+    ("sizeof securechat_transfer", size_of::<securechat_transfer>() as u64),
 ];

@@ -1,7 +1,9 @@
 //! The one struct in which every handle tells what happened.
 
+use crate::client::groups::{SECURECHAT_GROUP_SIZE, called};
 use core::ffi::c_char;
 use core::ptr::null;
+use securechat_core::roster::GroupId;
 
 /// What an event is. Kinds are added; a program passes over those that it does not know.
 ///
@@ -69,10 +71,10 @@ pub enum securechat_event_kind {
     /// Client. A message. `user`, `device`, `trust`, `id`, `time` (sent at), `seconds` (to be forgotten after; 0: never),
     /// `message` (SECURECHAT_MESSAGE_...), and by that: `data` (the text, reaction, name or bytes), `target` (the message that is
     /// edited, deleted or reacted to), SECURECHAT_FLAG_REMOVED for a reaction taken back. An application's own kinds come with their
-    /// number in `message`.
+    /// number in `message`. In a group: `group`, SECURECHAT_FLAG_IN_GROUP, and SECURECHAT_FLAG_BEFORE_REMOVAL, which has to be shown.
     SECURECHAT_EVENT_MESSAGE = 50,
-    /// Client. Another device of this user sent this. As for SECURECHAT_EVENT_MESSAGE, but `user` is whom it was sent to. A
-    /// file has `name` and `total`.
+    /// Client. Another device of this user sent this. As for SECURECHAT_EVENT_MESSAGE, but `user` is whom it was sent to: a user,
+    /// or a group as it is called. A file has `name` and `total`.
     SECURECHAT_EVENT_SENT_COPY = 51,
     /// Client. The relay, or the peer itself, took a message. `id`.
     SECURECHAT_EVENT_SENT = 52,
@@ -92,7 +94,7 @@ pub enum securechat_event_kind {
     SECURECHAT_EVENT_RESTORED = 59,
 
     /// Client. A user offers a file; it costs nothing until it is accepted. `user`, `trust`, `file`, `id`, `name` (a safe base
-    /// name), `total` (its size), `media_type`.
+    /// name), `total` (its size), `media_type`; in a group also what a SECURECHAT_EVENT_MESSAGE has there.
     SECURECHAT_EVENT_FILE_OFFERED = 70,
     /// Client. Bytes of a file that is being sent are needed: securechat_client_supply_file. `file`, `chunk`, `offset`, `length`.
     SECURECHAT_EVENT_FILE_NEED = 71,
@@ -107,9 +109,25 @@ pub enum securechat_event_kind {
     SECURECHAT_EVENT_FILE_RECEIVED = 75,
     /// Client. A transfer ended without success. `file`, `status`.
     SECURECHAT_EVENT_FILE_FAILED = 76,
-    /// Client. After a restart: a transfer goes on by itself; open what it reads or writes again, or cancel it. `file`, `user`,
-    /// `name`, `offset` (bytes done), `total`, SECURECHAT_FLAG_OURS when it is being sent.
+    /// Client. After a restart: a transfer goes on by itself; open what it reads or writes again, or cancel it. `file`, `user`
+    /// (or a group, with `group` and SECURECHAT_FLAG_IN_GROUP), `name`, `offset` (bytes done), `total`, SECURECHAT_FLAG_OURS when it is being sent.
     SECURECHAT_EVENT_FILE_RESUMED = 77,
+
+    /// Client. This user is a member of a group: it was created or joined here, or somebody added them. `group`, SECURECHAT_FLAG_OPEN,
+    /// which has to be shown.
+    SECURECHAT_EVENT_GROUP_JOINED = 80,
+    /// Client. The relay offers an open group to everyone: SECURECHAT_CHANGE_JOIN. `group`, SECURECHAT_FLAG_OPEN, which has to be shown
+    /// before.
+    SECURECHAT_EVENT_LOBBY = 81,
+    /// Client. A member changed a group. `group`, `user` (who did it), `code` (SECURECHAT_CHANGE_...), and by that `data`: the names
+    /// of users with one space between, or the group's new name.
+    SECURECHAT_EVENT_GROUP_CHANGED = 82,
+    /// Client. A group's log has two entries for one place: somebody who may change it showed members different things, or
+    /// their key is in other hands. Nothing is sent there before SECURECHAT_CHANGE_FIRST_SIDE or SECURECHAT_CHANGE_OTHER_SIDE. `group`, `user` (who
+    /// signed the other entry), `total` (the place).
+    SECURECHAT_EVENT_GROUP_FORKED = 83,
+    /// Client. What this device did to a group was not possible, or what the relay says of it cannot be right. `group`, `status`.
+    SECURECHAT_EVENT_GROUP_REFUSED = 84,
 
     /// Relay. A link is open. `connection`, `code` (the suite).
     SECURECHAT_EVENT_RELAY_CONNECTED = 100,
@@ -136,6 +154,12 @@ pub enum securechat_event_kind {
     /// Relay. A connection has something to write: securechat_relay_output. It is told again when
     /// more comes. `connection`.
     SECURECHAT_EVENT_RELAY_READY = 110,
+    /// Relay. An envelope for a group was taken. `device` (from), `group`, `total` (to how many devices), `length`,
+    /// SECURECHAT_FLAG_TRANSIENT.
+    SECURECHAT_EVENT_RELAY_GROUP_ROUTED = 111,
+    /// Relay. A group has another entry. `group`, `user` and `device` (who signed it), `total` (its number), `code` (the number of
+    /// what it does on the wire).
+    SECURECHAT_EVENT_RELAY_GROUP_CHANGED = 112,
 }
 
 /// In `flags`: the device is in its user's device list.
@@ -154,6 +178,12 @@ pub const SECURECHAT_FLAG_EXPECTED: u32 = 32;
 pub const SECURECHAT_FLAG_OURS: u32 = 64;
 /// In `flags`: it is not stored.
 pub const SECURECHAT_FLAG_TRANSIENT: u32 = 128;
+/// In `flags`: `group` is set.
+pub const SECURECHAT_FLAG_IN_GROUP: u32 = 256;
+/// In `flags`: its sender did not know yet that somebody was removed from the group; who was removed may read it.
+pub const SECURECHAT_FLAG_BEFORE_REMOVAL: u32 = 512;
+/// In `flags`: the group is open: whoever can register at the relay reads it, its operator included.
+pub const SECURECHAT_FLAG_OPEN: u32 = 1024;
 
 /// Something that happened. Flat, without unions; it grows at its end only, and each `_next_event` is told the size that
 /// the program knows.
@@ -170,7 +200,7 @@ pub struct securechat_event {
     pub link: u32,
     /// Why something failed, as a securechat_status.
     pub status: i32,
-    /// A suite, a close code or a refusal code.
+    /// A suite, a close code, a refusal code, or what was changed in a group.
     pub code: u32,
     /// What was asked: SECURECHAT_REQUEST_...
     pub request: u32,
@@ -236,6 +266,8 @@ pub struct securechat_event {
     pub removed: *const u8,
     /// How many.
     pub removed_count: usize,
+    /// The name by which a group is called, with zero bytes behind it.
+    pub group: [c_char; SECURECHAT_GROUP_SIZE],
 }
 
 /// What every program has to have room for: the kind.
@@ -281,6 +313,7 @@ impl securechat_event {
             devices_count: 0,
             removed: null(),
             removed_count: 0,
+            group: [0; SECURECHAT_GROUP_SIZE],
         }
     }
 
@@ -292,6 +325,10 @@ impl securechat_event {
 
     pub(crate) fn set_user(&mut self, user: &str) {
         (self.user, self.user_len) = (user.as_ptr().cast(), user.len());
+    }
+
+    pub(crate) fn set_group(&mut self, group: &GroupId) {
+        self.group = called(group);
     }
 
     pub(crate) fn set_data(&mut self, data: &[u8]) {
@@ -315,7 +352,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     #[test]
     fn the_layout_is_fixed_and_without_holes() {
-        assert_eq!(size_of::<securechat_event>(), 10 * 4 + 6 * 8 + 3 * 16 + 3 * 32 + 14 * 8);
+        assert_eq!(size_of::<securechat_event>(), 10 * 4 + 6 * 8 + 3 * 16 + 3 * 32 + 14 * 8 + 40);
         assert_eq!(align_of::<securechat_event>(), 8);
         use core::mem::offset_of;
         let offsets = [
@@ -328,7 +365,8 @@ mod tests {
             offset_of!(securechat_event, user),
             offset_of!(securechat_event, data),
             offset_of!(securechat_event, removed_count),
+            offset_of!(securechat_event, group),
         ];
-        assert_eq!(offsets, [0, 36, 40, 80, 88, 136, 232, 248, 336]);
+        assert_eq!(offsets, [0, 36, 40, 80, 88, 136, 232, 248, 336, 344]);
     }
 }

@@ -120,6 +120,18 @@ pub enum securechat_status {
     SECURECHAT_ERR_UNKNOWN_SESSION = 234,
     /// The other side did not answer in time.
     SECURECHAT_ERR_SILENT = 235,
+    /// An entry of a group's log that its rules do not allow there (G1, G2).
+    SECURECHAT_ERR_ROSTER_ENTRY = 236,
+    /// An entry of a group's log that does not follow the newest one.
+    SECURECHAT_ERR_ROSTER_ORDER = 237,
+    /// Two entries for one place in a group's log (G6).
+    SECURECHAT_ERR_ROSTER_FORK = 238,
+    /// A group message from somebody who is not a member at the entry that it names (G5).
+    SECURECHAT_ERR_NOT_MEMBER = 239,
+    /// A group message under a sender key that is not known here (G5).
+    SECURECHAT_ERR_SENDER_KEY = 240,
+    /// A group message that names an entry which nobody could show (G6), or one from before a removal that is known for longer than a day (G7).
+    SECURECHAT_ERR_ROSTER_STATE = 241,
     /// The call does not belong to the present state.
     SECURECHAT_ERR_WRONG_STATE = 300,
     /// The argument is larger than the limit.
@@ -164,6 +176,10 @@ pub enum securechat_status {
     SECURECHAT_ERR_RELAY_REFUSED = 320,
     /// A message could not be sent in 30 days.
     SECURECHAT_ERR_EXPIRED = 321,
+    /// The user may not do that in the group: only an admin may, or nobody.
+    SECURECHAT_ERR_NOT_PERMITTED = 322,
+    /// The group's log has two entries for one place, and nothing is sent there before it is decided which counts (G6).
+    SECURECHAT_ERR_ROSTER_FORKED = 323,
     /// A ciphertext did not open. There is one such error, without detail.
     SECURECHAT_ERR_DECRYPT = 400,
 }
@@ -263,6 +279,12 @@ pub(crate) const TABLE: &[(securechat_status, &CStr, &CStr)] = &[
     (SECURECHAT_ERR_PEER_BUSY, c"SECURECHAT_ERR_PEER_BUSY", c"the other side broke the protocol: the other side is busy; try again later"),
     (SECURECHAT_ERR_UNKNOWN_SESSION, c"SECURECHAT_ERR_UNKNOWN_SESSION", c"the other side broke the protocol: a message belongs to a session that is not known here"),
     (SECURECHAT_ERR_SILENT, c"SECURECHAT_ERR_SILENT", c"the other side broke the protocol: the other side does not answer"),
+    (SECURECHAT_ERR_ROSTER_ENTRY, c"SECURECHAT_ERR_ROSTER_ENTRY", c"the other side broke the protocol: an entry of a group's log breaks its rules"),
+    (SECURECHAT_ERR_ROSTER_ORDER, c"SECURECHAT_ERR_ROSTER_ORDER", c"the other side broke the protocol: an entry of a group's log does not follow the newest one"),
+    (SECURECHAT_ERR_ROSTER_FORK, c"SECURECHAT_ERR_ROSTER_FORK", c"the other side broke the protocol: two entries claim one place in a group's log"),
+    (SECURECHAT_ERR_NOT_MEMBER, c"SECURECHAT_ERR_NOT_MEMBER", c"the other side broke the protocol: the sender is not a member of the group"),
+    (SECURECHAT_ERR_SENDER_KEY, c"SECURECHAT_ERR_SENDER_KEY", c"the other side broke the protocol: the sender's key for the group is not known here"),
+    (SECURECHAT_ERR_ROSTER_STATE, c"SECURECHAT_ERR_ROSTER_STATE", c"the other side broke the protocol: the message belongs to a state of the group that does not count"),
     (SECURECHAT_ERR_WRONG_STATE, c"SECURECHAT_ERR_WRONG_STATE", c"this call is not possible now"),
     (SECURECHAT_ERR_TOO_LARGE, c"SECURECHAT_ERR_TOO_LARGE", c"this is larger than the limit"),
     (SECURECHAT_ERR_CLOSED, c"SECURECHAT_ERR_CLOSED", c"the connection is closed"),
@@ -285,6 +307,8 @@ pub(crate) const TABLE: &[(securechat_status, &CStr, &CStr)] = &[
     (SECURECHAT_ERR_TRANSIENT_LIMIT, c"SECURECHAT_ERR_TRANSIENT_LIMIT", c"a transient message is not possible now"),
     (SECURECHAT_ERR_RELAY_REFUSED, c"SECURECHAT_ERR_RELAY_REFUSED", c"the relay refused"),
     (SECURECHAT_ERR_EXPIRED, c"SECURECHAT_ERR_EXPIRED", c"this could not be sent for a month and was given up"),
+    (SECURECHAT_ERR_NOT_PERMITTED, c"SECURECHAT_ERR_NOT_PERMITTED", c"the rules of the group do not allow this; an admin may be needed"),
+    (SECURECHAT_ERR_ROSTER_FORKED, c"SECURECHAT_ERR_ROSTER_FORKED", c"the group's log was forked; decide which side counts first"),
     (SECURECHAT_ERR_DECRYPT, c"SECURECHAT_ERR_DECRYPT", c"the ciphertext does not open"),
 ];
 

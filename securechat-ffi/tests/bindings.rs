@@ -186,6 +186,24 @@ fn talk(net: &Net, command: impl Fn() -> Command) {
     carol.type_line("/pm alice now I am");
     alice.expect("carol: now I am");
 
+    // The Rust client makes a group; wherever a user's name stands, what that group is called may stand too.
+    alice.type_line("/new a walk");
+    alice.expect("the group #a-walk is there");
+    alice.type_line("/invite carol");
+    let joined = carol.expect("you are in #");
+    let group = joined.split_whitespace().find(|word| word.starts_with('#')).unwrap();
+    assert_eq!(group.len(), 33, "{joined:?}");
+    alice.type_line("hello all of you");
+    carol.expect(&format!("alice in {group}: hello all of you"));
+    carol.type_line(&format!("/pm {group} all of me"));
+    alice.expect("carol in #a-walk: all of me");
+    let (path, sent) = net.file("map.bin", 7);
+    carol.type_line(&format!("/file {group} {}", path.display()));
+    alice.expect("carol in #a-walk offers map.bin");
+    alice.type_line("/accept");
+    alice.expect("saved from carol in #a-walk");
+    assert_eq!(fs::read(net.path("alice-downloads/map.bin")).unwrap(), sent);
+
     alice.type_line("/verify carol");
     let shown = alice.expect("safety number with carol");
     carol.type_line("/verify alice");

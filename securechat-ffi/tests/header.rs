@@ -21,7 +21,17 @@ const GROUPS: [(&str, &[&str]); 8] = [
         &["securechat_version", "securechat_status", "securechat_constant", "SECURECHAT_VERSION", "SECURECHAT_OK"],
     ),
     ("Policy and limits", &["securechat_config", "SECURECHAT_CONFIG", "SECURECHAT_SUITE"]),
-    ("Events", &["securechat_event", "SECURECHAT_EVENT", "SECURECHAT_FLAG", "SECURECHAT_CLOSE", "SECURECHAT_REFUSAL"]),
+    (
+        "Events",
+        &[
+            "securechat_event",
+            "SECURECHAT_EVENT",
+            "SECURECHAT_FLAG",
+            "SECURECHAT_CLOSE",
+            "SECURECHAT_REFUSAL",
+            "SECURECHAT_GROUP_SIZE",
+        ],
+    ),
     (
         "Identity, bundle, safety number",
         &[
@@ -41,12 +51,17 @@ const GROUPS: [(&str, &[&str]); 8] = [
             "securechat_client",
             "securechat_record",
             "securechat_contact",
+            "securechat_group",
+            "securechat_transfer",
             "SECURECHAT_HISTORY",
             "SECURECHAT_TRUST",
             "SECURECHAT_PRESENCE",
             "SECURECHAT_MESSAGE",
             "SECURECHAT_REQUEST",
             "SECURECHAT_NO_CODE",
+            "SECURECHAT_GROUP",
+            "SECURECHAT_CHANGE",
+            "SECURECHAT_TRANSFER",
         ],
     ),
     (

@@ -4,10 +4,10 @@ use crate::driver::{Driver, Input};
 use crate::error::Error;
 use crate::state::{State, now};
 use securechat_core::client::Client;
-use securechat_core::content::MessageId;
+use securechat_core::content::{Conversation, MessageId};
 use securechat_core::error::Error as CoreError;
 use securechat_core::event::{Event, FileId};
-use securechat_core::identity::{RelayAddress, UserName};
+use securechat_core::identity::RelayAddress;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, SyncSender};
@@ -113,9 +113,9 @@ impl Chat {
         })
     }
 
-    /// Sends a text to a user, and keeps it in the history. What [`call`](Self::call) sends is in no history.
-    pub fn send_text(&self, to: UserName, text: impl Into<String>) -> Result<MessageId, Error> {
-        let text = text.into();
+    /// Sends a text to a user or a group, and keeps it in the history. What [`call`](Self::call) sends is in no history.
+    pub fn send_text(&self, to: impl Into<Conversation>, text: impl Into<String>) -> Result<MessageId, Error> {
+        let (to, text) = (to.into(), text.into());
         self.run(move |driver| driver.send_text(&to, &text))
     }
 
@@ -127,9 +127,10 @@ impl Chat {
         self.run(move |driver| command(driver.state()))
     }
 
-    /// Offers the file at `path` to a user, and sends it: after a restart too, as long as the file stays as it is.
-    pub fn send_file(&self, to: UserName, path: impl Into<PathBuf>) -> Result<FileId, Error> {
-        let path = path.into();
+    /// Offers the file at `path` to a user or a group, and sends it: after a restart too, as long as the file stays as it
+    /// is.
+    pub fn send_file(&self, to: impl Into<Conversation>, path: impl Into<PathBuf>) -> Result<FileId, Error> {
+        let (to, path) = (to.into(), path.into());
         self.run(move |driver| driver.send_file(&to, &path))
     }
 
@@ -203,6 +204,7 @@ mod tests {
     use super::*;
     use crate::passphrase::Cost;
     use crate::state::StateOptions;
+    use securechat_core::identity::UserName;
     use std::io::Read;
     use std::net::TcpListener;
     use std::path::Path;
@@ -225,7 +227,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (chat, _updates) = start(place.path(), "alice");
         let before = chat.call(|client, _| Ok(client.generation())).unwrap();
-        chat.call(|client, now| client.send_text(&UserName::new("bob").unwrap(), "hi", now)).unwrap();
+        chat.call(|client, now| client.send_text(UserName::new("bob").unwrap(), "hi", now)).unwrap();
         let noted = std::fs::read_to_string(place.path().with_extension("generation")).unwrap();
         assert!(noted.trim().parse::<u64>().unwrap() > before);
         let refused = chat.call(|client, now| client.request_users(now));

@@ -2,14 +2,13 @@
 
 use crate::chat::Update;
 use crate::error::Error;
-use crate::history::Conversation;
 use crate::socket::{self, Connection, Listener};
 use crate::state::{State, now};
 use crate::transfer::{Files, Incoming, Outgoing};
 use securechat_core::client::Client;
-use securechat_core::content::MessageId;
+use securechat_core::content::{Conversation, MessageId};
 use securechat_core::event::{Event, FileId, LinkId, MessageBody};
-use securechat_core::identity::{RelayAddress, UserName};
+use securechat_core::identity::RelayAddress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -308,19 +307,19 @@ impl Driver {
     }
 
     /// Sends a text, and keeps it in the history.
-    pub(crate) fn send_text(&mut self, to: &UserName, text: &str) -> Result<MessageId, Error> {
+    pub(crate) fn send_text(&mut self, to: &Conversation, text: &str) -> Result<MessageId, Error> {
         let now = now();
         let id = self.client().send_text(to, text, now)?;
         self.sent(to, id, &MessageBody::Text(text.to_owned()), now)?;
         Ok(id)
     }
 
-    fn sent(&mut self, to: &UserName, id: MessageId, body: &MessageBody, now: u64) -> Result<(), Error> {
-        self.state.note_sent(Conversation::User(to.clone()), id, body, now)
+    fn sent(&mut self, to: &Conversation, id: MessageId, body: &MessageBody, now: u64) -> Result<(), Error> {
+        self.state.note_sent(to.into(), id, body, now)
     }
 
     /// Offers the file at `path`.
-    pub(crate) fn send_file(&mut self, to: &UserName, path: &Path) -> Result<FileId, Error> {
+    pub(crate) fn send_file(&mut self, to: &Conversation, path: &Path) -> Result<FileId, Error> {
         let file = Outgoing::open(path)?;
         let now = now();
         let (id, message) = self.client().send_file(to, &file.name, file.size, "application/octet-stream", now)?;

@@ -16,7 +16,7 @@
 //!     let (updates, happened) = std::sync::mpsc::channel();
 //!     let chat = Chat::start(State::open(options)?, move |update| _ = updates.send(update))?;
 //!     chat.connect("relay.example.org:7441".parse()?)?;
-//!     chat.send_text("bob".parse()?, "hello")?;
+//!     chat.send_text("bob".parse::<securechat_core::identity::UserName>()?, "hello")?;
 //!     for update in happened {
 //!         println!("{update:?}");
 //!     }

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::history::History as Kept;
 use crate::passphrase::{self, Cost, SALT};
-use crate::store::{Row, Store};
+use crate::store::{Rows, Store};
 use crate::transfer::Files;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -15,7 +15,6 @@ use securechat_core::identity::{RelayAddress, UserName};
 use securechat_core::limits::Limits;
 use securechat_core::suite::Policy;
 use securechat_core::vault::Vault;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -76,7 +75,7 @@ pub struct State {
     pub(crate) rng: Random,
     pub(crate) history: Kept,
     /// What the disk had no room for.
-    unsaved: Option<(Vec<Save>, BTreeMap<String, Option<Row>>)>,
+    unsaved: Option<(Vec<Save>, Rows)>,
 }
 
 impl State {
@@ -348,7 +347,7 @@ mod tests {
         let backup = std::fs::read(folder.join("state.db")).unwrap();
         let mut state = State::open(options(&folder, None, "one")).unwrap();
         assert!(!restored(&mut state));
-        state.client.send_text(&UserName::new("bob").unwrap(), "hi", now()).unwrap();
+        state.client.send_text(UserName::new("bob").unwrap(), "hi", now()).unwrap();
         save(&mut state);
         drop(state);
         std::fs::write(folder.join("state.db"), backup).unwrap();

@@ -17,6 +17,9 @@ pub(crate) struct Row {
     pub(crate) expires: bool,
 }
 
+/// Rows to write, or to take out, by their places.
+pub(crate) type Rows = BTreeMap<String, Option<Row>>;
+
 /// The database of one state. Its folder is locked as long as this lives.
 pub(crate) struct Store {
     database: Connection,
@@ -52,11 +55,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::DiskFull`], after which the same can be tried again; or what the database says.
-    pub(crate) fn commit(&mut self, records: &[Save], rows: &BTreeMap<String, Option<Row>>) -> Result<(), Error> {
+    pub(crate) fn commit(&mut self, records: &[Save], rows: &Rows) -> Result<(), Error> {
         self.write(records, rows).map_err(|error| full(error, self.folder.path()))
     }
 
-    fn write(&mut self, records: &[Save], rows: &BTreeMap<String, Option<Row>>) -> rusqlite::Result<()> {
+    fn write(&mut self, records: &[Save], rows: &Rows) -> rusqlite::Result<()> {
         let transaction = self.database.transaction()?;
         {
             let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO record (key, value) VALUES (?, ?)")?;

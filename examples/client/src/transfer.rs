@@ -35,8 +35,8 @@ impl Files {
     /// Reads it back.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         type Kept = (Vec<u8>, String, Option<Vec<u8>>);
-        let (outgoing, incoming): (Vec<(FileId, Vec<u8>)>, Vec<(FileId, Kept)>) =
-            decode(bytes).map_err(|error| Error::Core(error.into()))?;
+        type All = (Vec<(FileId, Vec<u8>)>, Vec<(FileId, Kept)>);
+        let (outgoing, incoming): All = decode(bytes).map_err(|error| Error::Core(error.into()))?;
         let place = |(part, name, whole): Kept| Place { part: path(part), name, whole: whole.map(path) };
         Ok(Self {
             outgoing: outgoing.into_iter().map(|(file, bytes)| (file, path(bytes))).collect(),

@@ -85,6 +85,7 @@ fn killed(kills: u64, seed: u64) {
         let arrives = stage.offer(&source);
         let mut killed = 0;
         while killed < most.min(left) && !arrives.exists() {
+            stage.revive();
             thread::sleep(Duration::from_millis(chance.below(600)));
             stage.kill(chance.below(3));
             killed += 1;
@@ -112,10 +113,12 @@ fn ten_gib() {
     let source = stage.place.join("sparse.bin");
     File::create(&source).unwrap().set_len(size).unwrap();
     stage.count();
+    let begun = Instant::now();
     let arrives = stage.offer(&source);
     while stage.ways[0].up() < 8 * 1024 * MIB {
         thread::sleep(Duration::from_millis(20));
     }
+    println!("10 GiB: 8 of them are there after {} s", begun.elapsed().as_secs());
     stage.kill(0);
     let program = stage.programs[0].as_mut().unwrap();
     program.expect("logged in");
@@ -171,6 +174,7 @@ impl Stage {
 
     /// Offers a file and has it accepted. Gives where it will be.
     fn offer(&mut self, source: &Path) -> PathBuf {
+        self.revive();
         let [Some(alice), Some(bob)] = &mut self.programs else { panic!("both run") };
         alice.type_line(&format!("/file bob {}", source.display()));
         let name = source.file_name().unwrap().to_str().unwrap();
@@ -200,10 +204,28 @@ impl Stage {
         }
     }
 
+    /// A program that reads a script ends when its first connection fails, as it does while the relay is dead: whoever
+    /// wants it to run starts it again.
+    fn revive(&mut self) {
+        for who in [0, 1] {
+            if self.programs[who].as_mut().is_none_or(Program::is_over) {
+                self.start(who);
+            }
+        }
+    }
+
     fn wait_for(&mut self, arrives: &Path) {
         let until = Instant::now() + PATIENCE;
         while !arrives.exists() {
-            assert!(Instant::now() < until, "{} does not arrive", arrives.display());
+            if Instant::now() >= until {
+                for program in self.programs.iter_mut().flatten() {
+                    program.type_line("/transfers");
+                }
+                thread::sleep(Duration::from_secs(2));
+                let said = self.programs.iter_mut().flatten().map(Program::unexpected).collect::<Vec<_>>();
+                panic!("{} does not arrive: {said:#?}", arrives.display());
+            }
+            self.revive();
             thread::sleep(Duration::from_millis(20));
         }
         let part = PathBuf::from(format!("{}.part", arrives.display()));
@@ -225,9 +247,10 @@ impl Stage {
     }
 
     fn nothing_is_left(&mut self) {
-        for who in 0..USERS.len() {
+        for (who, user) in USERS.iter().enumerate() {
             let until = Instant::now() + PATIENCE;
             loop {
+                self.revive();
                 let program = self.programs[who].as_mut().unwrap();
                 program.type_line("/transfers");
                 program.type_line("/nonsense");
@@ -235,7 +258,7 @@ impl Stage {
                 if program.printed("nothing is on its way") {
                     break;
                 }
-                assert!(Instant::now() < until, "{} has a transfer left", USERS[who]);
+                assert!(Instant::now() < until, "{user} has a transfer left");
                 thread::sleep(Duration::from_millis(200));
             }
         }

@@ -73,9 +73,16 @@ fn commands_that_make_no_sense() {
     let place = tempfile::tempdir().unwrap();
     let mut program = Program::start(place.path(), "alice", &[]);
     for (line, sentence) in [
-        ("hello?", "to whom? begin with /pm NAME"),
+        ("hello?", "to whom? begin with /pm NAME or /pm #GROUP"),
         ("/nonsense", "there is no command /nonsense"),
         ("/users", "not logged in"),
+        ("/new friends", "not logged in"),
+        ("/join", "not logged in"),
+        ("/join #friends", "there is no group #friends here: an open one is joined by its id, 32 digits"),
+        ("/pm #friends hello", "you are in no group #friends: /groups lists yours"),
+        ("/members", "of which group? choose one with /pm #GROUP; /groups lists yours"),
+        ("/groups", "you are in no group: /new NAME makes one"),
+        ("/fork both", "write /fork keep|other"),
         ("/accept 3", "there is no such offer"),
         ("/file bob /no/such/file", "/no/such/file"),
         (&format!("/approve {}", "00".repeat(32)), "no device with this fingerprint wants to join"),

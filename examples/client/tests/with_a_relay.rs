@@ -300,3 +300,52 @@ fn d5_changed_keys_stop_the_talk_until_they_are_accepted() {
     other.expect("alice: three");
     assert!(!other.end().1.iter().any(|line| line.contains("two")));
 }
+
+/// ATTACKS.md E3: a file that is another one after a restart is not sent on, and the program says so.
+#[test]
+fn e3_a_file_edited_while_it_is_sent_has_to_be_sent_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let relay = relay(&place, |_| ());
+    let mut bob = registered(&place, "bob", &relay);
+    let mut alice = registered(&place, "alice", &relay);
+    let path = place.path().join("a.bin");
+    fs::write(&path, vec![7; 100_000_000]).unwrap();
+    alice.type_line(&format!("/file bob {}", path.display()));
+    bob.expect("alice offers a.bin");
+    // Killed in the middle of it.
+    drop(alice);
+    fs::write(&path, vec![7; 1_000]).unwrap();
+    let mut alice = start(&place, "alice", &relay, &[]);
+    alice.expect("a.bin to bob goes on");
+    alice.expect("a.bin: the file has changed");
+    alice.type_line("/transfers");
+    alice.expect("nothing is on its way");
+}
+
+#[test]
+fn transfers_are_listed_and_cancelled() {
+    let place = tempfile::tempdir().unwrap();
+    let relay = relay(&place, |_| ());
+    let mut bob = registered(&place, "bob", &relay);
+    let mut alice = registered(&place, "alice", &relay);
+    let path = place.path().join("a.bin");
+    fs::write(&path, vec![7; 200_000_000]).unwrap();
+    alice.type_line(&format!("/file bob {}", path.display()));
+    bob.expect("alice offers a.bin");
+    bob.type_line("/accept");
+    bob.type_line("/transfers");
+    bob.expect("1: a.bin from alice, ");
+    alice.type_line("/transfers");
+    alice.expect("1: a.bin to bob, ");
+    bob.type_line("/cancel 2");
+    bob.expect("no such transfer");
+    bob.type_line("/cancel 1");
+    bob.expect("a.bin is cancelled");
+    assert_eq!(fs::read_dir(place.path().join("bob-downloads")).unwrap().count(), 0, "no part is left");
+    alice.type_line("/cancel 1");
+    alice.expect("a.bin is cancelled");
+    for mut program in [alice, bob] {
+        program.type_line("/transfers");
+        program.expect("nothing is on its way");
+    }
+}

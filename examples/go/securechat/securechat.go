@@ -49,13 +49,16 @@ const (
 	EventFileSent     = C.SECURECHAT_EVENT_FILE_SENT
 	EventFileReceived = C.SECURECHAT_EVENT_FILE_RECEIVED
 	EventFileFailed   = C.SECURECHAT_EVENT_FILE_FAILED
+	EventGroupJoined  = C.SECURECHAT_EVENT_GROUP_JOINED
 
-	FlagListed      = C.SECURECHAT_FLAG_LISTED
-	FlagExpected    = C.SECURECHAT_FLAG_EXPECTED
-	MessageText     = C.SECURECHAT_MESSAGE_TEXT
-	PresenceOffline = C.SECURECHAT_PRESENCE_OFFLINE
-	RequestRegister = C.SECURECHAT_REQUEST_REGISTER
-	TrustViolation  = C.SECURECHAT_TRUST_VIOLATION
+	FlagListed        = C.SECURECHAT_FLAG_LISTED
+	FlagExpected      = C.SECURECHAT_FLAG_EXPECTED
+	FlagOpen          = C.SECURECHAT_FLAG_OPEN
+	FlagBeforeRemoval = C.SECURECHAT_FLAG_BEFORE_REMOVAL
+	MessageText       = C.SECURECHAT_MESSAGE_TEXT
+	PresenceOffline   = C.SECURECHAT_PRESENCE_OFFLINE
+	RequestRegister   = C.SECURECHAT_REQUEST_REGISTER
+	TrustViolation    = C.SECURECHAT_TRUST_VIOLATION
 )
 
 // Number names a file or a message.
@@ -68,7 +71,7 @@ type Event struct {
 	Chunk, Offset, Length, Total                               uint64
 	ID, File                                                   Number
 	Fingerprint, Expected                                      [32]byte
-	User, Name                                                 string
+	User, Name, Group                                          string
 	Data                                                       []byte
 	IDs                                                        int
 }
@@ -297,7 +300,7 @@ func (c *Client) NextEvent() (*Event, error) {
 		Chunk: uint64(e.chunk), Offset: uint64(e.offset), Length: uint64(e.length), Total: uint64(e.total),
 		ID: *(*Number)(unsafe.Pointer(&e.id)), File: *(*Number)(unsafe.Pointer(&e.file)),
 		Fingerprint: *(*[32]byte)(unsafe.Pointer(&e.fingerprint)), Expected: *(*[32]byte)(unsafe.Pointer(&e.expected)),
-		User: copiedText(e.user, e.user_len), Name: copiedText(e.name, e.name_len), Data: copied(e.data, e.data_len),
+		User: copiedText(e.user, e.user_len), Name: copiedText(e.name, e.name_len), Group: C.GoString(&e.group[0]), Data: copied(e.data, e.data_len),
 		IDs: int(e.ids_count),
 	}, nil
 }

@@ -1,4 +1,4 @@
-"""A small chat for the terminal, on the C library: texts, files, safety numbers.
+"""A small chat for the terminal, on the C library: texts, files, groups, safety numbers.
 
     SECURECHAT_PASSPHRASE=… SECURECHAT_PASSWORD=… python chat.py --user carol --relay 'host:port#fingerprint'
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import securechat
 from messenger import FileDelivered, FileLost, FileSaved, Messenger, Unreached, plain
-from securechat import Error, Kind, Presence, Refusal, Request, Trust, words
+from securechat import Change, Error, Kind, Presence, Refusal, Request, Trust, words
 
 HELP = """/pm USER TEXT      a text to a user; a line without a command goes to the same user again
 /file USER PATH    offer a file
@@ -25,12 +25,26 @@ HELP = """/pm USER TEXT      a text to a user; a line without a command goes to 
 /users             who is there
 /verify USER       the safety number, to be compared with what the other one sees; /verified USER says that it was
 /trust USER        accept the keys of a user that have changed
+/new NAME          a group; it is called #…, and goes wherever a USER does. /open NAME: one that everyone can come into and read
+/invite #… USERS   bring others in; /remove #… USERS and /rename #… NAME change it too, /join #… comes into an open one
+/groups            all groups and who is in them
 /quit              as the end of the input: when everything is sent"""
+
+
+OPEN_TO_ALL = "open: whoever can register at the relay reads it, its operator included"
+
+CHANGES = {"/invite": Change.ADD, "/remove": Change.REMOVE, "/admin": Change.ADMIN, "/rename": Change.RENAME, "/join": Change.JOIN}
 
 
 def say(*parts: object) -> None:
     """Prints a line, with nothing in it that a terminal obeys."""
     print(plain(" ".join(map(str, parts))), flush=True)
+
+
+def where(event: Any) -> str:
+    """In which group it came, and what has to be said of that."""
+    late = " (who did not know yet of a removal: who was removed may read this)" if event.before_removal else ""
+    return f" in {event.group}{late}" if event.group else ""
 
 
 class Chat:
@@ -48,12 +62,12 @@ class Chat:
             case securechat.LoggedIn():
                 say("this device is new: another one of yours has to approve it")
             case securechat.Message(message=Kind.TEXT, user=user, data=data, trust=trust):
-                say(f"{user}{' (KEYS CHANGED)' if trust == Trust.VIOLATION else ''}: {data.decode()}")
+                say(f"{user}{' (KEYS CHANGED)' if trust == Trust.VIOLATION else ''}{where(event)}: {data.decode()}")
             case securechat.Delivered(user=user, ids=ids):
                 say(user, "received", len(ids))
             case securechat.FileOffered(user=user, name=name, total=size):
                 self.offers.append(event)
-                say(f"{user} offers {name} ({size:,} bytes): /accept {len(self.offers)} takes it")
+                say(f"{user}{where(event)} offers {name} ({size:,} bytes): /accept {len(self.offers)} takes it")
             case FileSaved(user=user, path=path):
                 say(f"saved from {user}: {path}")
             case FileDelivered(user=user, name=name):
@@ -79,8 +93,22 @@ class Chat:
                 self.status = 4 if request == Request.REGISTER else self.status
             case securechat.Failed(status=status):
                 say("a message cannot be sent:", securechat.status_message(status))
+            case securechat.GroupJoined(group=group):
+                self.show_group(self.client.group(group), "you are in ")
+            case securechat.Lobby(group=group):
+                say(f"the relay offers a lobby ({OPEN_TO_ALL}): /join {group}")
+            case securechat.GroupChanged(group=group, user=user, code=code, data=data):
+                say(f"{user} in {group}: {words(Change, code)} {data.decode()}")
+            case securechat.GroupForked(group=group, user=user):
+                say(f"WARNING: {user}, or who has their key, showed members of {group} different things: nothing is sent there")
+            case securechat.GroupRefused(group=group, status=status):
+                say(f"not done in {group}: {securechat.status_message(status)}")
             case Unreached(reason=reason):
                 say("not connected:", reason)
+
+    def show_group(self, group: securechat.Group, before: str = "") -> None:
+        marks = [(not group.member, "you are not in it"), (group.open, OPEN_TO_ALL), (group.forked, "FORKED")]
+        say(f"{before}{group.group} {group.name}: {', '.join(group.members)}", *(f"({text})" for so, text in marks if so))
 
     def obey(self, line: str) -> None:
         command, _, rest = line.partition(" ")
@@ -98,6 +126,13 @@ class Chat:
                 self.messenger.accept(self.offers[number - 1])
             case "/users":
                 self.client.list_users()
+            case "/new" | "/open":
+                say("the group is called", self.client.create_group(rest, command == "/open"))
+            case "/groups":
+                for group in self.client.groups():
+                    self.show_group(group)
+            case _ if command in CHANGES:
+                self.client.change_group(name, CHANGES[command], more)
             case "/verify":
                 number = self.client.safety_number(name)
                 say(f"safety number with {name}:", *(number[at:at + 5] for at in range(0, 60, 5)))

@@ -106,6 +106,8 @@ Job = enum.IntEnum("Job", _constants("SECURECHAT_JOB_"))
 Outcome = enum.IntEnum("Outcome", _constants("SECURECHAT_OUTCOME_"))
 Cipher = enum.IntEnum("Cipher", _constants("SECURECHAT_CIPHER_"))
 Proof = enum.IntEnum("Proof", _constants("SECURECHAT_PROOF_"))
+Change = enum.IntEnum("Change", _constants("SECURECHAT_CHANGE_"))
+TransferState = enum.IntEnum("TransferState", _constants("SECURECHAT_TRANSFER_"))
 
 
 
@@ -168,6 +170,17 @@ def _rows(pointer: Any, count: int, size: int) -> list[bytes]:
     """`count` values of `size` bytes each, one behind the other."""
     together = _bytes(pointer, count * size)
     return [together[start:start + size] for start in range(0, len(together), size)]
+
+
+def _each(get: Callable[[int], Any]) -> Iterator[Any]:
+    """What `get` gives for 0, 1 and so on, up to the last."""
+    for index in range(2**32):
+        try:
+            yield get(index)
+        except Error as error:
+            if error.status == Status.NOT_FOUND:
+                return
+            raise
 
 
 _last = 0
@@ -244,6 +257,8 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "taken_back": _flag("REMOVED"),
     "ours": _flag("OURS"),
     "transient": _flag("TRANSIENT"),
+    "group": lambda made: ffi.string(made.group).decode(),
+    "before_removal": _flag("BEFORE_REMOVAL"),
 } | {name: lambda made, name=name: bytes(getattr(made, name)) for name in ("id", "file", "target", "device", "fingerprint")}
 
 
@@ -403,6 +418,8 @@ class Message(Event):
     data: bytes
     target: bytes
     taken_back: bool
+    group: str = ""
+    before_removal: bool = False
 
 
 @_kind("SENT_COPY")
@@ -473,6 +490,8 @@ class FileOffered(Event):
     name: str
     total: int
     media_type: str
+    group: str = ""
+    before_removal: bool = False
 
 
 @_kind("FILE_NEED")
@@ -521,6 +540,37 @@ class FileResumed(Event):
     offset: int
     total: int
     ours: bool
+
+
+@_kind("GROUP_JOINED")
+class GroupJoined(Event):
+    group: str
+
+
+@_kind("LOBBY")
+class Lobby(Event):
+    group: str
+
+
+@_kind("GROUP_CHANGED")
+class GroupChanged(Event):
+    group: str
+    user: str
+    code: int
+    data: bytes
+
+
+@_kind("GROUP_FORKED")
+class GroupForked(Event):
+    group: str
+    user: str
+    total: int
+
+
+@_kind("GROUP_REFUSED")
+class GroupRefused(Event):
+    group: str
+    status: int
 
 
 @_kind("RELAY_CONNECTED")
@@ -589,6 +639,24 @@ class RelayListProposed(Event):
 @_kind("RELAY_JOB_FAILED")
 class RelayJobFailed(Event):
     pass
+
+
+@_kind("RELAY_GROUP_ROUTED")
+class RelayGroupRouted(Event):
+    device: bytes
+    group: str
+    total: int
+    length: int
+    transient: bool
+
+
+@_kind("RELAY_GROUP_CHANGED")
+class RelayGroupChanged(Event):
+    group: str
+    user: str
+    device: bytes
+    total: int
+    code: int
 
 
 @_kind("RELAY_READY")
@@ -805,6 +873,35 @@ class About:
     registered: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What is known of a group. `group` is how it is called: to whom `send_text` and all others send."""
+
+    group: str
+    name: str
+    sequence: int
+    members: list[str]
+    admins: list[str]
+    open: bool
+    member: bool
+    admin: bool
+    forked: bool
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A file on its way. `to_or_from` is a user or a group."""
+
+    file: bytes
+    to_or_from: str
+    name: str
+    size: int
+    done: int
+    state: int
+    ours: bool
+
+
 class Client(_Handle):
     """One device of one user: see "Client" in the header for the order of saving, writing and handling.
 
@@ -943,13 +1040,7 @@ class Client(_Handle):
 
     def contacts(self) -> Iterator[Contact]:
         """All users of whom something is known, in the order of their names."""
-        for index in range(2**32):
-            try:
-                yield self._contact(ffi.NULL, 0, index)
-            except Error as error:
-                if error.status == Status.NOT_FOUND:
-                    return
-                raise
+        return _each(lambda index: self._contact(ffi.NULL, 0, index))
 
     def _contact(self, *which: Any) -> Contact:
         made = ffi.new("securechat_contact *")
@@ -969,7 +1060,34 @@ class Client(_Handle):
     def accept_keys(self, name: str, kept_aside: bytes, now: int | None = None) -> None:
         self._timed("accept_keys", *_text(name), _exactly(32, kept_aside), now=now)
 
-    # Messages and files.
+    # Groups.
+
+    def create_group(self, name: str, open: bool = False, now: int | None = None) -> str:
+        """Creates a group, and gives how it is called. In an open one whoever can register at the relay can read."""
+        made = ffi.new("char[]", lib.SECURECHAT_GROUP_SIZE)
+        self._call("create_group", *_text(name), int(open), clock() if now is None else now, made)
+        return ffi.string(made).decode()
+
+    def change_group(self, group: str, change: int, value: str = "", now: int | None = None) -> None:
+        """Changes a group: `value` is names with one space between, or a new name, as the header says of each `Change`."""
+        self._timed("change_group", *_text(group), change, *_text(value), now=now)
+
+    def group(self, group: str) -> Group:
+        return self._group(*_text(group), 0)
+
+    def groups(self) -> Iterator[Group]:
+        """All groups that are known, also those that this user has left."""
+        return _each(lambda index: self._group(ffi.NULL, 0, index))
+
+    def _group(self, *which: Any) -> Group:
+        made = ffi.new("securechat_group *")
+        self._call("group", *which, made, ffi.sizeof(made[0]))
+        flags = [bool(made.flags & getattr(lib, f"SECURECHAT_GROUP_{name}")) for name in ("OPEN", "MEMBER", "ADMIN", "FORKED", "WAITS")]
+        return Group(ffi.string(made.group).decode(), _bytes(made.name, made.name_len).decode(), made.sequence,
+                     _bytes(made.members, made.members_len).decode().split(), _bytes(made.admins, made.admins_len).decode().split(),
+                     *flags)
+
+    # Messages and files, to users and groups.
 
     def send(self, to: str, data: bytes, kind: int = Kind.TEXT, target: bytes | None = None, now: int | None = None) -> bytes:
         """Sends a message of any kind, and gives its id."""
@@ -995,6 +1113,24 @@ class Client(_Handle):
 
     def cancel_file(self, file: bytes, now: int | None = None) -> None:
         self._timed("cancel_file", _exactly(16, file), now=now)
+
+    def pause_file(self, file: bytes, paused: bool = True, now: int | None = None) -> None:
+        self._timed("pause_file", _exactly(16, file), int(paused), now=now)
+
+    def transfer(self, file: bytes) -> Transfer:
+        return self._transfer(_exactly(16, file), 0)
+
+    def transfers(self) -> Iterator[Transfer]:
+        """All files on their way, in either direction."""
+        return _each(lambda index: self._transfer(ffi.NULL, index))
+
+    def _transfer(self, *which: Any) -> Transfer:
+        made = ffi.new("securechat_transfer *")
+        self._call("transfer", *which, made, ffi.sizeof(made[0]))
+        # A keyword of Python stands for one field.
+        other = _bytes(getattr(made, "with"), made.with_len).decode()
+        return Transfer(bytes(made.file), other, _bytes(made.name, made.name_len).decode(), made.size, made.done, made.state,
+                        bool(made.flags & lib.SECURECHAT_FLAG_OURS))
 
 
 # ---- files on their own ---------------------------------------------------------------------------------------------
@@ -1086,14 +1222,14 @@ class Relay(_Handle):
 
     def __init__(self, identity: Identity, dummy_password: str, records: Iterable[tuple[bytes, bytes]] = (),
                  server_password: str | None = None, registration_open: bool = True, config: Any = None,
-                 now: int | None = None) -> None:
+                 now: int | None = None, lobby: bool = False) -> None:
         kept = [(ffi.from_buffer("char[]", name), ffi.from_buffer("uint8_t[]", value)) for name, value in records]
         array = ffi.new("securechat_record[]", [(name, len(name), value, len(value)) for name, value in kept])
         texts = [ffi.NULL if text is None else ffi.from_buffer("char[]", text.encode()) for text in (server_password, dummy_password)]
         options = ffi.new("securechat_relay_options *", {
             "size": ffi.sizeof("securechat_relay_options"), "registration_open": int(registration_open),
             "server_password": texts[0], "server_password_len": len(texts[0]) if server_password is not None else 0,
-            "dummy_password": texts[1], "dummy_password_len": len(texts[1])})
+            "dummy_password": texts[1], "dummy_password_len": len(texts[1]), "lobby": int(lobby)})
         super().__init__(lambda place: lib.securechat_relay_new(
             config or ffi.NULL, identity._handle, options, array, len(kept), clock() if now is None else now, place))
 

@@ -1,4 +1,4 @@
-//! A tour of securechat: a relay, two people who talk through it, and then what the relay saw.
+//! A tour of securechat: a relay, people who talk through it, and then what the relay saw.
 //!
 //! Everything is real: sockets, databases, files, and the same code that the programs run.
 //! `cargo run --release --bin tour`, with `-- --all-suites` for each way of agreeing keys, or `-- FILE` for a file of yours.
@@ -7,6 +7,7 @@
 
 mod evidence;
 mod fault;
+mod group;
 mod person;
 mod relay;
 mod stage;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Two people talk through a relay, and then you see what the relay saw.
+/// People talk through a relay, two and in a group, and then you see what the relay saw.
 #[derive(Debug, Parser)]
 #[command(name = "tour", version, after_help = suites::HELP)]
 struct Args {
@@ -74,8 +75,9 @@ fn all_suites(stage: &Stage, file: &Path) -> Result<(), Fault> {
         ));
         first_fault = first_fault.and(told);
     }
-    stage
-        .line("  Each time: found, compared, typed, talked, away and back, a file, and nothing for the relay to read.");
+    stage.line(
+        "  Each time: found, compared, talked, away and back, a file, a group, and nothing for the relay to read.",
+    );
     first_fault
 }
 

@@ -1,4 +1,4 @@
-//! One of the two people: a client with a state on the disk, and what it was told.
+//! One of the people: a client with a state on the disk, and what it was told.
 
 use crate::fault::Fault;
 use crate::relay::RSA_BITS;
@@ -101,6 +101,16 @@ impl Person {
         let from = from.clone();
         self.chat.call(move |client, now| client.mark_read(&from, &[id], now))?;
         Ok(text)
+    }
+
+    /// Whether a text came from anybody and was not read yet.
+    pub(crate) fn has_text(&mut self, text: &str) -> bool {
+        self.unheard.extend(self.updates.try_iter());
+        let is_it = |update: &Update| match update {
+            Update::Event(Event::Message(message)) => matches!(&message.body, MessageBody::Text(it) if it == text),
+            _ => false,
+        };
+        self.unheard.iter().any(is_it)
     }
 
     /// The safety number with somebody, as soon as both sides hold the same lists.

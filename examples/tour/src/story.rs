@@ -2,6 +2,7 @@
 
 use crate::evidence::Trace;
 use crate::fault::{Fault, claim};
+use crate::group;
 use crate::person::Person;
 use crate::relay::Relay;
 use crate::stage::{Stage, brief, quoted};
@@ -23,6 +24,7 @@ const FILE_MAX: u64 = 256 << 20;
 const SERVER_PASSWORD: &str = "the relay's own password";
 const ALICES_PASSWORD: &str = "alice's password, never sent in clear";
 const BOBS_PASSWORD: &str = "bob's password, a long one too";
+const CAROLS_PASSWORD: &str = "carol's password is none of theirs";
 const GREETING: &str = "Did you get home all right?";
 const ANSWER: &str = "I did – on a train full of accordionists.";
 const SECRET: &str = "The cellar key is under the third flowerpot.";
@@ -84,8 +86,14 @@ pub(crate) fn tell(stage: &Stage, suite: Suite, path: &Path) -> Result<(), Fault
     stage.act(4, "A file");
     send(stage, folder, &mut alice, &mut bob, path, &mut secrets)?;
 
-    stage.act(5, "What the relay saw");
+    stage.act(5, "A group");
+    let mut carol = arrive(stage, &house, "carol", CAROLS_PASSWORD)?;
+    secrets.ends.extend_from_slice(CAROLS_PASSWORD.as_bytes());
+    secrets.ends.extend(group::gather(stage, folder, &mut alice, &mut bob, &mut carol)?);
+
+    stage.act(6, "What the relay saw");
     let shown = witness(stage, &relay, &secrets);
+    carol.chat.stop();
     alice.chat.stop();
     bob.chat.stop();
     relay.stop()?;
@@ -326,8 +334,9 @@ fn witness(stage: &Stage, relay: &Relay, secrets: &Secrets<'_>) -> Result<(), Fa
         clean &= holds;
     }
     let known = Trace::exactly("a control: alice, whom the relay knows", b"alice");
+    let called = Trace::exactly("a control: the group's name, which it is shown", group::NAME.as_bytes());
     let offer = Trace::exactly("a control: SCHT, the first bytes of links", b"SCHT");
-    for (control, needed) in [(known, &disk), (offer, &wire)] {
+    for (control, needed) in [(known, &disk), (called, &disk), (offer, &wire)] {
         let found = [&disk, &wire, &secrets.ends].map(|bytes| control.places(bytes));
         let holds = control.places(needed) > 0;
         let words = found.map(|count| match count {
@@ -339,27 +348,31 @@ fn witness(stage: &Stage, relay: &Relay, secrets: &Secrets<'_>) -> Result<(), Fa
         clean &= holds;
     }
     claim(clean, "the relay saw nothing that was not its business")?;
-    stage
-        .line(&stage.good(
-            "  All of it held: the relay knows who wrote to whom, when and how much, but nothing that was said.",
-        ));
+    stage.line(
+        &stage
+            .good("  All of it held: the relay knows who wrote to whom and who is in which group, not what was said."),
+    );
     Ok(())
 }
 
-/// Rows by table, those that only count others together.
+/// Rows by table, the others together.
 fn counted(mut rows: BTreeMap<String, u64>) -> String {
-    let tables = ["users", "devices", "lists", "prekeys", "envelopes", "blobs"];
+    let tables = ["users", "devices", "lists", "prekeys", "envelopes", "blobs", "rosters"];
     let known = tables.map(|table| format!("{table} {}", rows.remove(table).unwrap_or(0))).join(", ");
-    format!("{known}, and {} for bookkeeping", rows.values().sum::<u64>())
+    format!("{known}, and {} more", rows.values().sum::<u64>())
 }
 
 fn traces(secrets: &Secrets<'_>) -> Vec<Trace> {
-    let mut traces: Vec<_> = [GREETING, ANSWER, SECRET, THANKS].map(|text| Trace::text(quoted(text), text)).into();
+    let texts = [GREETING, ANSWER, SECRET, THANKS, group::PLAN, group::REPLY, group::LATER];
+    let mut traces: Vec<_> = texts.map(|text| Trace::text(quoted(text), text)).into();
     traces.push(Trace::text("alice's password", ALICES_PASSWORD));
     traces.push(Trace::text("bob's password", BOBS_PASSWORD));
+    traces.push(Trace::text("carol's password", CAROLS_PASSWORD));
     traces.push(Trace::text("the relay's own password", SERVER_PASSWORD));
     traces.push(Trace::file(secrets.file));
     traces.push(Trace::text("the file's name", secrets.file_name));
+    traces.push(Trace::text("the group's file", group::FILE));
+    traces.push(Trace::text("the name of that one", group::FILE_NAME));
     let traces = traces.into_iter().map(|trace| trace.not_in(&secrets.before));
     // Three bytes, or nothing but zeros, are everywhere and prove nothing.
     traces.filter(|trace| trace.pieces() > 0).collect()

@@ -9,11 +9,11 @@ fn tour(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn all_of_it_holds_on_less_than_two_screens() {
+fn all_of_it_holds_on_two_screens() {
     let output = tour(&["--suite", "x25519-aes-gcm"]);
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(told.lines().count() <= 48, "{told}");
+    assert!(told.lines().count() <= 60, "{told}");
     for line in told.lines() {
         assert!(line.chars().count() <= 100, "{line}");
         assert!(!line.chars().any(char::is_control), "colour where there is no terminal: {line:?}");

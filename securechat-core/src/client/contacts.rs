@@ -13,7 +13,7 @@ use crate::identity::{
 };
 use crate::limits::BUNDLE_GRACE;
 use crate::record::{Changes, Records};
-use crate::session::SenderCheck;
+use crate::session::{SenderCheck, SessionId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -175,14 +175,28 @@ impl Client {
         Ok(())
     }
 
-    /// Checks a bundle against the pin (I4, I7) and tells what is remarkable about it.
-    pub(super) fn bundle_came(&mut self, user: &UserName, bundle: &SignedBundle) -> Result<(), Error> {
+    /// Checks a bundle against the pin (I4, I7) and tells what is remarkable about it. `with` is the session that it came with.
+    pub(super) fn bundle_came(
+        &mut self,
+        user: &UserName,
+        bundle: &SignedBundle,
+        with: Option<SessionId>,
+    ) -> Result<(), Error> {
         let known = self.contacts.known.get_mut(user).ok_or(PeerMisbehaved::NotInDeviceList)?;
         let change = known.pin.update_bundle(bundle)?;
         if change.newer {
             self.contacts.save(user, &mut self.changes);
         }
         let device = bundle.identity();
+        if change.restored {
+            // It may not know the sessions that there were.
+            self.sessions.peer_restored(&device, with);
+            self.outbox.unseal(&device, &mut self.changes);
+            self.spend_keys_of(&device);
+            if *user != self.config.user {
+                self.tell(Event::PeerRestored { user: user.clone(), device });
+            }
+        }
         for suite in change.dropped {
             self.tell(Event::SuiteDropped { user: user.clone(), device, suite });
         }

@@ -218,7 +218,7 @@ impl Client {
         if bundle.identity() != device.identity {
             return Err(PeerMisbehaved::IdentityMismatch.into());
         }
-        self.bundle_came(user, &bundle)?;
+        self.bundle_came(user, &bundle, None)?;
         let one_time = device.prekey.as_ref().map(|bytes| SignedPrekey::decode(bytes)).transpose()?;
         if self.repair_with(user, &bundle, one_time.as_ref()) {
             return Ok(());

@@ -63,7 +63,7 @@ impl Client {
             // The list that the host pinned is another: `KeysChanged` was told, and nothing is sent here.
             return Ok(());
         }
-        self.bundle_came(&user, &bundle)?;
+        self.bundle_came(&user, &bundle, None)?;
         if let Some(connection) = self.links.get_mut(&link) {
             connection.side = Side::Peer { device: Some((user.clone(), device)), listed: true };
         }

@@ -35,9 +35,12 @@ impl Client {
     /// What the relay has of this device, as it says at the login.
     pub(super) fn keys_at_relay(&mut self, state: &wire::LoggedIn) -> Result<(), Error> {
         let present = self.local.bundle.serial();
-        if (present..SERIAL_BELIEVED).contains(&state.serial) && state.serial != present {
-            // The relay has seen more than this state remembers (S10).
+        let seen = (present..SERIAL_BELIEVED).contains(&state.serial);
+        if seen && (state.serial != present || self.account.anew) {
+            // The relay has seen more than this state remembers (S10), a bundle of the same number it may be: serial and
+            // ids go above all that was there.
             self.account.serial_floor = self.account.serial_floor.max(state.serial);
+            self.sessions.overtake_prekeys(&state.stock.kinds, self.now);
             self.renew_bundle()?;
         } else if state.serial < present {
             self.account.publish_bundle = true;
@@ -81,7 +84,12 @@ impl Client {
             self.publishing.asked = true;
             return;
         }
-        let Some(stock) = self.publishing.stock.take() else { return };
+        let stock = match self.publishing.stock.take() {
+            Some(stock) => stock,
+            // Those that lie there have come to their end: others take their place.
+            None if self.sessions.prekeys_expired() => Vec::new(),
+            None => return,
+        };
         let local = self.local.clone();
         let rng = &mut *self.rng;
         let due = self.sessions.prekeys_to_publish(&local, &stock, self.now, rng);
@@ -98,6 +106,7 @@ impl Client {
         self.publishing.asked = false;
         // Meanwhile there may be a newer one.
         self.account.publish_bundle = self.local.bundle.serial() > serial;
+        self.account.anew &= self.account.publish_bundle;
         self.save_account();
     }
 
@@ -111,7 +120,7 @@ impl Client {
         let wait = if publication.prekeys.iter().all(arrived) { PUBLISH_EVERY } else { RETRY_AFTER };
         self.publishing.rest = self.now.saturating_add(wait);
         self.publishing.stock = Some(stock.kinds);
-        self.sessions.prekeys_published(publication);
+        self.sessions.prekeys_published(publication, self.now);
     }
 
     /// The relay has few one-time prekeys left.

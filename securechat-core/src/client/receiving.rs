@@ -95,7 +95,7 @@ impl Client {
         }
         if let Some(bundle) = &opened.bundle {
             // An older bundle than the newest seen is what a delayed message has; the pin stays as it is.
-            let _ = self.bundle_came(&user, bundle);
+            let _ = self.bundle_came(&user, bundle, Some(opened.session));
         }
         let Ok(content) = Content::decode(&opened.content) else {
             self.tell(Event::Unopened { claimed: user });

@@ -64,6 +64,8 @@ pub(super) struct Account {
     pub(super) proposal_rest: u64,
     /// The bundle was not published yet.
     pub(super) publish_bundle: bool,
+    /// It is the first since a restore, and no relay has it yet.
+    pub(super) anew: bool,
     /// A device of this user that asks to be listed.
     #[serde(skip)]
     pub(super) proposal: Option<SignedDeviceList>,
@@ -93,6 +95,7 @@ impl Account {
             registering: false,
             proposal_rest: 0,
             publish_bundle: false,
+            anew: false,
             proposal: None,
             age: Age { instance, generation: 0 },
             lists: Vec::new(),
@@ -173,6 +176,7 @@ impl Client {
         self.outbox.unseal_all(&mut self.changes);
         self.begin_groups_anew();
         self.renew_bundle()?;
+        self.account.anew = true;
         self.save_account();
         self.tell(Event::Restored);
         Ok(())

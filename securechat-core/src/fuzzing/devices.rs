@@ -77,7 +77,7 @@ impl Beginning {
         let local = LocalIdentity::new(keys(number), Some(user(number)), 1, &policy(first), last_resort, NOW).unwrap();
         sessions.note_bundle(&local.bundle);
         let publication = sessions.prekeys_to_publish(&local, &[], NOW, &mut rng).unwrap().unwrap();
-        sessions.prekeys_published(&publication);
+        sessions.prekeys_published(&publication, NOW);
         let mut saved = Saved::new();
         save(&mut sessions, &mut saved);
         Self { local: Arc::new(local), prekeys: publication.prekeys, saved }
@@ -182,7 +182,7 @@ impl Device {
         let stock = self.sessions.prekeys_to_publish(&self.local, &[], self.now, &mut self.rng).unwrap();
         self.prekeys = stock
             .map(|publication| {
-                self.sessions.prekeys_published(&publication);
+                self.sessions.prekeys_published(&publication, self.now);
                 publication.prekeys
             })
             .unwrap_or_default();

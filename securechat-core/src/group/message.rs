@@ -18,6 +18,9 @@ use subtle::ConstantTimeEq;
 /// Bytes of the signature at the end.
 pub(super) const SIGNATURE: usize = 64;
 
+/// What a group message is signed under, after `sender identity ||` everything before the signature.
+pub(super) const SIGNED: Label = Label::GROUP_MESSAGE;
+
 /// The id of a sender key (G4): what a message names, and what is recomputed from who handed the key over.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyId([u8; 16]);
@@ -126,7 +129,7 @@ impl<'a> GroupMessage<'a> {
 
     /// Whether the sender signed it with this key.
     pub(super) fn verify(&self, sender: &Identity, signing: &VerifyingKey) -> Result<(), PeerMisbehaved> {
-        signing.verify(Label::GROUP_MESSAGE, &[sender.as_bytes(), self.signed], &self.signature)
+        signing.verify(SIGNED, &[sender.as_bytes(), self.signed], &self.signature)
     }
 
     /// The padded content under a message key: the commitment first, in constant time, then the tag.

@@ -1,10 +1,9 @@
 //! The key under which this device sends to a group.
 
-use super::message::{KeyId, SIGNATURE, associated_data, halves, keys};
+use super::message::{KeyId, SIGNATURE, SIGNED, associated_data, halves, keys};
 use crate::codec::Writer;
 use crate::crypto::aead::{AeadKey, Cipher, OVERHEAD_MAX};
 use crate::crypto::ed25519::{SigningKey, VerifyingKey};
-use crate::crypto::label::Label;
 use crate::crypto::secret::Secret;
 use crate::error::{ApiMisuse, Error};
 use crate::identity::Identity;
@@ -113,7 +112,7 @@ impl SenderKey {
         envelope.put(&padded);
         AeadKey::new(self.cipher, key).seal_in_place(0, &ad, &mut envelope, start);
         let signed = envelope.get(1..).unwrap_or_default();
-        let signature = self.signing.sign(Label::GROUP_MESSAGE, &[sender.as_bytes(), signed]);
+        let signature = self.signing.sign(SIGNED, &[sender.as_bytes(), signed]);
         envelope.put(&signature);
         Ok(envelope)
     }

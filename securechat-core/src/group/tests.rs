@@ -72,7 +72,7 @@ fn b1_a_message_opens_once_in_any_order() {
 }
 
 #[test]
-fn g4_nobody_reads_what_was_sent_before_they_came() {
+fn d3_nobody_reads_what_was_sent_before_they_came() {
     let group = roster(&["bob"], false);
     let mut key = sender(&group, Cipher::AesGcm);
     let before = seal(&group, &mut key, b"before");
@@ -105,7 +105,7 @@ fn b2_every_change_of_a_message_is_refused_and_changes_nothing() {
 
 /// Who has the key can make neither its messages nor, with the signing key, another content under the commitment.
 #[test]
-fn a_message_is_its_senders() {
+fn d4_a_message_is_its_senders() {
     let group = roster(&["bob"], false);
     let mut key = sender(&group, Cipher::AesGcm);
     let envelope = seal(&group, &mut key, b"text");
@@ -150,7 +150,7 @@ fn b8_a_message_commits_to_its_key() {
 }
 
 #[test]
-fn d2_skipped_messages_are_bounded() {
+fn b2_skipped_messages_are_bounded() {
     let group = roster(&["bob"], false);
     let mut key = sender(&group, Cipher::AesGcm);
     let (mut bob, mut carol) = (receiver(&group, &key), receiver(&group, &key));

@@ -229,7 +229,7 @@ impl Pin {
             Some(seen) => seen.update(bundle),
             None => {
                 self.devices.push(SeenBundle::new(bundle));
-                Ok(BundleChange { newer: true, dropped: Vec::new() })
+                Ok(BundleChange { newer: true, ..BundleChange::default() })
             }
         }
     }

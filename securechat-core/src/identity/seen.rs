@@ -2,7 +2,8 @@
 
 use crate::crypto::x25519;
 use crate::error::PeerMisbehaved;
-use crate::identity::{Identity, SignedBundle};
+use crate::identity::{Identity, PrekeyPublic, SignedBundle};
+use crate::limits::PREKEY_IDS_AFTER_RESTORE;
 use serde::{Deserialize, Serialize};
 
 /// The newest bundle seen of one identity: its serial, a hash of its body, its suites and its static keys.
@@ -17,6 +18,8 @@ pub struct SeenBundle {
     x25519: x25519::PublicKey,
     /// SHA-256 of the RSA key's DER, once one was seen.
     rsa: Option<[u8; 32]>,
+    /// The highest id of its last-resort prekeys.
+    prekey: u32,
 }
 
 /// What a bundle changed.
@@ -26,6 +29,9 @@ pub struct BundleChange {
     pub newer: bool,
     /// Suites that the one before listed and this one does not: an event (S1). Ids, those unknown here included.
     pub dropped: Vec<u16>,
+    /// Its prekeys' ids are as far above those before as only a restore puts them: the device goes on from an older copy of
+    /// its state (S10).
+    pub restored: bool,
 }
 
 impl SeenBundle {
@@ -38,6 +44,7 @@ impl SeenBundle {
             suites: bundle.bundle().suites.clone(),
             x25519: *bundle.static_x25519(),
             rsa: bundle.static_rsa().map(|key| key.id()),
+            prekey: bundle.bundle().prekeys.iter().map(PrekeyPublic::id).max().unwrap_or_default(),
         }
     }
 
@@ -67,7 +74,8 @@ impl SeenBundle {
         let before = core::mem::replace(self, Self::new(bundle));
         self.rsa = self.rsa.or(rsa);
         let dropped = before.suites.into_iter().filter(|suite| !self.suites.contains(suite)).collect();
-        Ok(BundleChange { newer: true, dropped })
+        let restored = before.prekey > 0 && self.prekey.saturating_sub(before.prekey) >= PREKEY_IDS_AFTER_RESTORE;
+        Ok(BundleChange { newer: true, dropped, restored })
     }
 
     /// Compares with the bundle in a first message, which may have waited at the relay while newer ones came:

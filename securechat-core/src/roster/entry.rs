@@ -27,11 +27,12 @@ const ENTRY_FRONT: usize = 32 + 16 + 32 + 2 + 10 + 2 + 1 + USER_NAME_MAX;
 /// | 3 | admin | user name; flag: is one from now on |
 /// | 4 | rename | name: text of 1 to 128 bytes |
 /// | 5 | epoch | |
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// A group begins, with its actor as member and admin.
     Create {
         /// What it is called.
+        #[debug("{} bytes", name.len())]
         name: String,
         /// Whether any user of the relay may add themself (G3).
         open: bool,
@@ -58,6 +59,7 @@ pub enum Action {
     /// Another name for the group.
     Rename {
         /// The name.
+        #[debug("{} bytes", name.len())]
         name: String,
     },
     /// The actor's device list has a new epoch: what a revoked device signs under an older one counts no longer (G2).
@@ -110,24 +112,30 @@ pub struct Entry {
     pub action: Action,
 }
 
-impl Entry {
-    fn check(&self) -> Result<(), Error> {
+impl Action {
+    /// Whether names and numbers of users are within their bounds, and nobody stands twice.
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let distinct =
             |users: &[UserName]| users.iter().enumerate().all(|(i, user)| !users.iter().take(i).any(|u| u == user));
-        let bounded = match &self.action {
-            Action::Create { name, .. } | Action::Rename { name } => (1..=DISPLAY_NAME_MAX).contains(&name.len()),
-            Action::Add { users } | Action::Remove { users } => (1..=USERS_PER_ENTRY).contains(&users.len()),
-            Action::Admin { .. } | Action::Epoch => true,
+        let bounded = match self {
+            Self::Create { name, .. } | Self::Rename { name } => (1..=DISPLAY_NAME_MAX).contains(&name.len()),
+            Self::Add { users } | Self::Remove { users } => (1..=USERS_PER_ENTRY).contains(&users.len()),
+            Self::Admin { .. } | Self::Epoch => true,
         };
-        if !bounded || self.sequence >= ROSTER_ENTRIES || self.epoch >= DEVICE_LIST_EPOCHS {
-            return Err(InvalidMessage::OutOfBounds.into());
-        }
-        match &self.action {
-            Action::Add { users } | Action::Remove { users } if !distinct(users) => {
-                Err(PeerMisbehaved::RosterEntry.into())
-            }
+        match self {
+            _ if !bounded => Err(InvalidMessage::OutOfBounds.into()),
+            Self::Add { users } | Self::Remove { users } if !distinct(users) => Err(PeerMisbehaved::RosterEntry.into()),
             _ => Ok(()),
         }
+    }
+}
+
+impl Entry {
+    fn check(&self) -> Result<(), Error> {
+        if self.sequence >= ROSTER_ENTRIES || self.epoch >= DEVICE_LIST_EPOCHS {
+            return Err(InvalidMessage::OutOfBounds.into());
+        }
+        self.action.check()
     }
 }
 

@@ -28,9 +28,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An entry is taken in two steps: [`check`](Self::check) says whether the rules allow it here, [`apply`](Self::apply)
 /// makes it count. That its signer is in the actor's device list of the epoch that it names (G2) is looked up by the
 /// caller, who has the lists.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roster {
     id: GroupId,
+    #[debug("{} bytes", name.len())]
     name: String,
     open: bool,
     sequence: u32,

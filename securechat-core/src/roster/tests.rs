@@ -60,7 +60,7 @@ fn members_come_and_go() {
 }
 
 #[test]
-fn only_admins_change_members_except_who_leaves() {
+fn d1_only_admins_change_members_except_who_leaves() {
     for action in
         [add(&["dave"]), remove(&["carol"]), remove(&["alice"]), admin("bob", true), rename("x"), Action::Epoch]
     {
@@ -163,7 +163,7 @@ fn g2_the_epoch_of_an_actor_never_falls() {
 }
 
 #[test]
-fn d6_members_memberships_and_entries_are_bounded() {
+fn c3_members_memberships_and_entries_are_bounded() {
     let mut group = roster(&[], false);
     let mut fresh = 0;
     let mut some = |count: usize| {
@@ -239,9 +239,9 @@ fn entries_out_of_bounds_are_refused() {
     assert_eq!(decode(&twice), Err(Error::from(PeerMisbehaved::RosterEntry)));
 }
 
-/// ATTACKS.md E1: an entry signed by another key than the one it names is nobody's.
+/// ATTACKS.md D1: an entry signed by another key than the one it names is nobody's.
 #[test]
-fn an_entry_counts_under_its_own_key_and_label_only() {
+fn d1_an_entry_counts_under_its_own_key_and_label_only() {
     let group = roster(&["bob"], false);
     let body = codec::encode(entry(&group, "alice", 1, rename("x")).entry());
     for (label, seed) in [(Label::ROSTER, 2), (Label::DEVICE_LIST, 1)] {

@@ -62,6 +62,9 @@ enum Purpose {
     OneTime,
     /// Boxed, because of the others there are a hundred and more.
     LastResort(Box<LastResort>),
+    /// A one-time prekey that the relay gives to nobody any more, since then: another publication took its place. Who was
+    /// given it before may still open a session with it.
+    Withdrawn(u64),
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -125,9 +128,13 @@ impl Prekey {
 
     /// When its private half is to be erased.
     fn erased_at(&self) -> Option<u64> {
-        match self.last_resort() {
-            None => Some(self.created.saturating_add(ONE_TIME_LIFE)),
-            Some(last_resort) => last_resort.replaced.map(|since| since.saturating_add(LAST_RESORT_KEPT)),
+        let end = self.created.saturating_add(ONE_TIME_LIFE);
+        match &self.purpose {
+            Purpose::OneTime => Some(end),
+            Purpose::Withdrawn(since) => Some(since.saturating_add(LAST_RESORT_KEPT).min(end)),
+            Purpose::LastResort(last_resort) => {
+                last_resort.replaced.map(|since| since.saturating_add(LAST_RESORT_KEPT))
+            }
         }
     }
 }
@@ -268,8 +275,9 @@ impl Prekeys {
         now: u64,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u32>, Error> {
-        let one_time = |prekey: &Prekey| !prekey.is_last_resort();
-        let held = self.keys.range((kind, 0)..=(kind, u32::MAX)).filter(|(_, prekey)| one_time(prekey)).count();
+        let one_time = |prekey: &Prekey| matches!(prekey.purpose, Purpose::OneTime);
+        let of_kind = self.keys.range((kind, 0)..=(kind, u32::MAX));
+        let held = of_kind.filter(|(_, prekey)| !prekey.is_last_resort()).count();
         let unseen = self.keys.range((kind, highest.saturating_add(1))..=(kind, u32::MAX));
         let mut ids: Vec<u32> =
             unseen.filter(|(_, prekey)| one_time(prekey)).map(|((_, id), _)| *id).take(wanted).collect();
@@ -284,9 +292,24 @@ impl Prekeys {
         Ok(ids)
     }
 
+    /// Whether what was published before is to be replaced.
+    pub(super) fn wants_replacing(&self) -> bool {
+        self.ids.replace
+    }
+
     /// The relay has taken a publication that replaced those before.
-    pub(super) fn replaced(&mut self) {
+    pub(super) fn replaced(&mut self, publication: &PrekeyPublication, now: u64) {
         self.ids_changed |= core::mem::take(&mut self.ids.replace);
+        for kind in PrekeyKind::ALL {
+            let of_kind = publication.prekeys.iter().map(SignedPrekey::prekey).filter(|prekey| prekey.kind() == kind);
+            let Some(first) = of_kind.map(PrekeyPublic::id).min() else { continue };
+            for (id, prekey) in self.keys.range_mut((kind, 0)..(kind, first)) {
+                if matches!(prekey.purpose, Purpose::OneTime) {
+                    prekey.purpose = Purpose::Withdrawn(now);
+                    self.changed.insert(*id);
+                }
+            }
+        }
     }
 
     #[cfg(test)]
@@ -308,16 +331,20 @@ impl Prekeys {
 
     /// S10: one-time prekeys are erased, last-resort ones replaced at the next occasion, under ids far above.
     pub(super) fn mark_restored(&mut self, now: u64) {
-        let (last_resort, one_time): (Vec<_>, Vec<_>) =
-            self.keys.iter().map(|(id, prekey)| (*id, prekey.is_last_resort())).partition(|(_, last)| *last);
-        for (id, _) in one_time {
-            self.erase(id);
-        }
-        for (id, _) in last_resort {
-            if self.keys.get(&id).is_some_and(Prekey::is_present) {
-                self.replace(id, now);
-            }
-        }
+        let one_time = self.keys.iter().filter(|(_, prekey)| !prekey.is_last_resort()).map(|(id, _)| *id);
+        one_time.collect::<Vec<_>>().into_iter().for_each(|id| self.erase(id));
+        self.go_above(now);
+    }
+
+    /// S10: what lies at the relay is not from this state. What is made next is far above it.
+    pub(super) fn overtake(&mut self, stock: &[PrekeyStock], now: u64) {
+        self.raise(stock);
+        self.go_above(now);
+    }
+
+    fn go_above(&mut self, now: u64) {
+        let present = self.keys.iter().filter(|(_, prekey)| prekey.is_present()).map(|(id, _)| *id);
+        present.collect::<Vec<_>>().into_iter().for_each(|id| self.replace(id, now));
         for kind in PrekeyKind::ALL {
             let next = self.ids.next.entry(kind).or_insert(1);
             *next = next.saturating_add(PREKEY_IDS_AFTER_RESTORE);
@@ -331,9 +358,9 @@ impl Prekeys {
         let due = |prekey: &Prekey| prekey.erased_at().is_some_and(|at| at <= now);
         let expired: Vec<_> = self.keys.iter().filter(|(_, prekey)| due(prekey)).map(|(id, _)| *id).collect();
         for id in expired {
-            let one_time = self.keys.get(&id).is_some_and(|prekey| !prekey.is_last_resort());
-            self.ids.replace |= one_time;
-            self.ids_changed |= one_time;
+            let published = self.keys.get(&id).is_some_and(|prekey| matches!(prekey.purpose, Purpose::OneTime));
+            self.ids.replace |= published;
+            self.ids_changed |= published;
             self.erase(id);
         }
     }

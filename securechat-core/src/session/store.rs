@@ -164,6 +164,18 @@ impl Sessions {
         self.find_deadline();
     }
 
+    /// A device goes on from an older copy of its state: the sessions with it only receive from now on, but the one that
+    /// told it.
+    pub fn peer_restored(&mut self, identity: &Identity, told_by: Option<SessionId>) {
+        let ids: Vec<_> = self.peers.get(identity).into_iter().flat_map(|peer| &peer.sessions).copied().collect();
+        for id in ids.into_iter().filter(|id| Some(*id) != told_by) {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.mark_restored();
+                self.changed.sessions.insert(id);
+            }
+        }
+    }
+
     /// A device was revoked: its sessions end (I6). The order of its sessions is remembered.
     pub fn end_device(&mut self, identity: &Identity, now: u64) {
         let ids: Vec<_> = self.peers.get(identity).into_iter().flat_map(|peer| &peer.sessions).copied().collect();
@@ -183,6 +195,11 @@ impl Sessions {
         let publics = self.prekeys.last_resort(&self.prekey_kinds(), now, rng);
         self.note_deadline(self.prekeys.timeout());
         publics
+    }
+
+    /// Whether one-time prekeys that were published are erased here, so that others have to take their place.
+    pub fn prekeys_expired(&self) -> bool {
+        self.prekeys.wants_replacing()
     }
 
     /// From when on a new bundle should be made because of the age of its prekeys.
@@ -207,11 +224,19 @@ impl Sessions {
         publication
     }
 
-    /// The relay took a publication.
-    pub fn prekeys_published(&mut self, publication: &PrekeyPublication) {
+    /// The relay took a publication. What it replaced is kept for those who were given some of it: 30 days more.
+    pub fn prekeys_published(&mut self, publication: &PrekeyPublication, now: u64) {
         if publication.replace {
-            self.prekeys.replaced();
+            self.prekeys.replaced(publication, now);
+            self.note_deadline(self.prekeys.timeout());
         }
+    }
+
+    /// The relay has seen prekeys that this state does not remember: the next ones are far above them, and the last-resort
+    /// ones are replaced (S10).
+    pub fn overtake_prekeys(&mut self, stock: &[PrekeyStock], now: u64) {
+        self.prekeys.overtake(stock, now);
+        self.note_deadline(self.prekeys.timeout());
     }
 
     /// The relay has seen prekeys of this device up to these ids; new ones are above (S10).

@@ -29,7 +29,7 @@ fn a_second_device_reads_and_writes_as_its_user() {
 }
 
 #[test]
-fn g8_a_revoked_device_reads_nothing_more() {
+fn d3_a_revoked_device_reads_nothing_more() {
     let (mut net, group) = group_of(22, &["alice", "bob"]);
     let phone = net.second_device(1);
     write(&mut net, 0, group, "to both");

@@ -2,16 +2,18 @@
 
 use super::{group_of, marks, name, names, read, said, settle, write};
 use securechat_core::client::History;
-use securechat_core::error::ApiMisuse;
+use securechat_core::error::{ApiMisuse, PeerMisbehaved};
 use securechat_core::event::Event;
 use securechat_core::limits::{GROUP_GRACE, GROUP_WAITING};
 use securechat_core::relay::{StoreJob, StoreResult};
-use securechat_core::wire::{Push, Reply};
+use securechat_core::wire::{Bytes, Push, Reply};
+use std::cell::RefCell;
+use std::rc::Rc;
 
-/// ATTACKS.md E1: a relay that keeps a removal back. Who does not know of it writes under the older entry; everybody who
+/// ATTACKS.md D1: a relay that keeps a removal back. Who does not know of it writes under the older entry; everybody who
 /// does sees the mark, and tells them.
 #[test]
-fn g7_a_hidden_removal_is_marked_and_told() {
+fn d1_a_hidden_removal_is_marked_and_told() {
     let (mut net, group) = group_of(51, &["alice", "bob", "carol"]);
     write(&mut net, 0, group, "one");
     write(&mut net, 1, group, "two");
@@ -62,9 +64,9 @@ fn b2_a_group_message_opens_once_whatever_the_relay_does() {
     assert_eq!(texts, once, "nothing twice");
 }
 
-/// ATTACKS.md E2: a relay that serves another log than the one that counts.
+/// ATTACKS.md D1: a relay that serves another log than the one that counts.
 #[test]
-fn a_log_cannot_be_made_up() {
+fn d1_a_log_cannot_be_made_up() {
     let (mut net, group) = group_of(53, &["alice", "bob"]);
     let dave = net.register("dave", &securechat_core::suite::Policy::default());
     // The relay leaves the removal out of what it shows to Dave, who comes later.
@@ -110,9 +112,9 @@ fn two_logs(seed: u64) -> (super::Net, super::GroupId) {
     (net, group)
 }
 
-/// ATTACKS.md E2.
+/// ATTACKS.md D1.
 #[test]
-fn g6_two_logs_are_a_fork_as_soon_as_they_meet() {
+fn d1_two_logs_are_a_fork_as_soon_as_they_meet() {
     let (mut net, group) = two_logs(54);
     net.connect(1);
     net.run();
@@ -138,9 +140,9 @@ fn g6_two_logs_are_a_fork_as_soon_as_they_meet() {
     assert!(net.hosts[1].client.resolve_fork(&group, true, net.now).is_err(), "there is none any more");
 }
 
-/// ATTACKS.md E2: where the relay keeps the sides apart, the first message between them shows it.
+/// ATTACKS.md D1: where the relay keeps the sides apart, the first message between them shows it.
 #[test]
-fn g6_a_message_from_the_other_side_shows_the_fork() {
+fn d1_a_message_from_the_other_side_shows_the_fork() {
     let (mut net, group) = two_logs(55);
     // Bob is told of no other head.
     net.relay.on_reply = Some(Box::new(|reply| {
@@ -184,9 +186,72 @@ fn g6_the_other_side_is_refused_after_a_day() {
     assert_eq!(read(&net, 1).len(), 0);
 }
 
-/// ATTACKS.md D3: a relay that makes up groups, keys and messages fills nothing.
+/// What a client says of a log that cannot be right.
+fn doubted(group: super::GroupId) -> impl Fn(&Event) -> bool {
+    move |event| *event == Event::GroupRefused { group, error: PeerMisbehaved::RosterOrder.into() }
+}
+
+/// ATTACKS.md D1: a relay that goes back to before a removal takes nothing back, and those who saw it are told.
 #[test]
-fn d3_messages_of_groups_that_nobody_knows_are_bounded() {
+fn d1_a_log_put_back_is_told_and_takes_nothing_back() {
+    let (mut net, group) = group_of(58, &["alice", "bob", "carol"]);
+    for host in 0..3 {
+        write(&mut net, host, group, "one");
+    }
+    let before = net.relay.store.clone();
+    net.hosts[0].client.remove_from_group(&group, &names(&["carol"]), net.now).unwrap();
+    settle(&mut net, 0);
+    net.relay.store = before;
+    net.forget_events();
+    for host in 0..3 {
+        net.cut(host);
+        net.connect(host);
+        net.run();
+        assert!(net.saw(host, doubted(group)), "{:?}", net.hosts[host].events);
+    }
+    let members = [(name("alice"), true), (name("bob"), false)];
+    assert!((0..2).all(|host| net.hosts[host].client.group(&group).unwrap().members == members));
+    write(&mut net, 1, group, "as if nothing had happened");
+    assert_eq!(read(&net, 0), said(&[("bob", "as if nothing had happened")]));
+    assert_eq!(read(&net, 2).len(), 0);
+}
+
+/// ATTACKS.md C3, G2: a relay that refuses an entry for another that it never shows is told of, not asked without end, and
+/// gets no second entry for the place, which with the first would be a fork.
+#[test]
+fn c3_refusals_of_entries_without_end() {
+    let (mut net, group) = group_of(59, &["alice", "bob"]);
+    let kept: Rc<RefCell<Vec<Bytes>>> = Rc::default();
+    let keep = kept.clone();
+    net.relay.on_job = Some(Box::new(move |job| {
+        if let StoreJob::PutEntry(entry) = job {
+            keep.borrow_mut().push(entry.bytes.clone());
+            // It is compared with one that nobody has.
+            entry.before = Some((7, [7; 32]));
+        }
+    }));
+    net.forget_events();
+    net.hosts[0].client.rename_group(&group, "another name", net.now).unwrap();
+    settle(&mut net, 0);
+    assert!(net.saw(0, doubted(group)), "{:?}", net.hosts[0].events);
+    net.advance(59_000);
+    assert_eq!(kept.borrow().len(), 1);
+    net.advance(600_000);
+    assert!((2..=11).contains(&kept.borrow().len()), "{}", kept.borrow().len());
+    net.restart(0, History::Continued).unwrap();
+    net.connect(0);
+    net.run();
+    assert!(kept.borrow().iter().all(|entry| *entry == kept.borrow()[0]));
+    assert!(net.hosts[0].client.group(&group).unwrap().waits);
+    // Honest again, it gets what was wanted all the time.
+    net.relay.on_job = None;
+    net.advance(61_000);
+    assert_eq!(net.hosts[1].client.group(&group).unwrap().name, "another name", "{:?}", net.hosts[1].events);
+}
+
+/// ATTACKS.md C3: a relay that makes up groups, keys and messages fills nothing.
+#[test]
+fn c3_messages_of_groups_that_nobody_knows_are_bounded() {
     let (mut net, group) = group_of(57, &["alice", "bob"]);
     let mut number = 0_u8;
     net.relay.on_push = Some(Box::new(move |push| {

@@ -35,7 +35,7 @@ fn what_is_written_is_told_as_sent_and_nothing_else() {
 }
 
 #[test]
-fn g4_who_comes_reads_what_follows() {
+fn d3_who_comes_reads_what_follows() {
     let (mut net, group) = group_of(3, &["alice", "bob"]);
     let dave = net.register("dave", &Policy::default());
     write(&mut net, 0, group, "before");
@@ -53,7 +53,7 @@ fn g4_who_comes_reads_what_follows() {
 }
 
 #[test]
-fn g8_who_is_removed_reads_nothing_more() {
+fn d3_who_is_removed_reads_nothing_more() {
     let (mut net, group) = group_of(4, &["alice", "bob", "carol"]);
     write(&mut net, 0, group, "one");
     write(&mut net, 1, group, "two");
@@ -131,10 +131,12 @@ fn g3_the_lobby_is_open_to_whoever_comes() {
     settle(&mut net, 0);
     let carol = net.register("carol", &Policy::default());
     assert!(net.saw(carol, |event| *event == Event::Lobby { group: lobby }), "{:?}", net.hosts[carol].events);
+    assert!(net.hosts[carol].client.groups_told());
     net.hosts[carol].client.join_group(&lobby, net.now).unwrap();
     settle(&mut net, carol);
     assert!(net.saw(carol, |event| *event == Event::GroupJoined { group: lobby }), "{:?}", net.hosts[carol].events);
     assert!(net.hosts[carol].client.group(&lobby).unwrap().open);
+    assert_eq!(net.hosts[carol].client.lobby(), Some(lobby), "also for who knows it");
     write(&mut net, carol, lobby, "is anybody there?");
     write(&mut net, 0, lobby, "welcome");
     assert_eq!(read(&net, 0), said(&[("carol", "is anybody there?")]));
@@ -192,4 +194,20 @@ fn g8_a_key_is_replaced_after_a_thousand_messages() {
     net.run();
     let read = read(&net, 1);
     assert!(read.iter().map(|(_, text)| text.parse::<u32>().unwrap()).eq(0..1_005), "{}", read.len());
+}
+
+#[test]
+fn what_no_entry_can_say_does_not_wait() {
+    let (mut net, group) = group_of(19, &["alice", "bob"]);
+    let now = net.now;
+    let alice = &mut net.hosts[0].client;
+    for wrong in [String::new(), "x".repeat(129)] {
+        assert_eq!(alice.create_group(&wrong, false, now), Err(ApiMisuse::TooLarge.into()));
+        assert_eq!(alice.rename_group(&group, &wrong, now), Err(ApiMisuse::TooLarge.into()));
+    }
+    assert_eq!(alice.add_to_group(&group, &names(&["carol", "carol"]), now), Err(ApiMisuse::TooLarge.into()));
+    assert!(!alice.group(&group).unwrap().waits);
+    alice.rename_group(&group, &"x".repeat(128), now).unwrap();
+    settle(&mut net, 0);
+    assert_eq!(net.hosts[1].client.group(&group).unwrap().name.len(), 128);
 }

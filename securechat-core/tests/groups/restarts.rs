@@ -25,7 +25,7 @@ fn a_restart_between_any_two_messages_loses_nothing() {
 }
 
 #[test]
-fn e3_a_restored_state_sends_under_a_new_key() {
+fn b4_a_restored_state_sends_under_a_new_sender_key() {
     let (mut net, group) = group_of(32, &["alice", "bob"]);
     write(&mut net, 0, group, "one");
     let old = net.hosts[0].records.clone();

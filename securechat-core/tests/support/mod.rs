@@ -1,6 +1,7 @@
 //! What the scenarios share: identities from small numbers, and two links on a virtual clock.
 #![allow(dead_code, unreachable_pub)] // No scenario uses all of it, and each includes it for itself.
 
+pub mod ledger;
 pub mod liar;
 pub mod mallory;
 pub mod net;

@@ -73,8 +73,10 @@ pub struct Host {
     pub user: UserName,
     pub policy: Policy,
     pub records: BTreeMap<String, Vec<u8>>,
-    /// What happened, oldest first. File bytes are not among it.
+    /// What happened and was shown, oldest first. File bytes are not among it.
     pub events: Vec<Event>,
+    /// What happened and is shown with the next save, in which the state says that it was taken.
+    unshown: Vec<Event>,
     /// Contents of files that are being sent.
     pub outgoing: BTreeMap<FileId, Vec<u8>>,
     /// What arrived of files.
@@ -201,6 +203,7 @@ impl Net {
             policy: policy.clone(),
             records: BTreeMap::new(),
             events: Vec::new(),
+            unshown: Vec::new(),
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
             unsynced: Vec::new(),
@@ -337,6 +340,7 @@ impl Net {
         // It is gone without a word: nothing more is taken from it.
         self.hosts[host].client = client;
         self.hosts[host].fuel = None;
+        self.hosts[host].unshown.clear();
         for (file, offset, length) in core::mem::take(&mut self.hosts[host].unsynced) {
             self.hosts[host].incoming.get_mut(&file).unwrap()[offset..offset + length].fill(0xEE);
         }
@@ -393,8 +397,10 @@ impl Net {
                         None => host.records.remove(&save.key),
                     };
                 }
+                host.events.append(&mut host.unshown);
                 continue;
             }
+            host.events.append(&mut host.unshown);
             let mut bytes = Vec::new();
             if let Some(link) = host.client.poll_transmit(&mut bytes) {
                 match host.links.get(&link).copied() {
@@ -406,7 +412,9 @@ impl Net {
             if host.deaf {
                 return;
             }
-            let Some(event) = host.client.poll_event() else { return };
+            let Some(event) = host.client.poll_event() else {
+                return;
+            };
             self.happened(index, event);
         }
     }
@@ -416,7 +424,7 @@ impl Net {
         let host = &mut self.hosts[index];
         match event {
             Event::FileNeed { file, chunk, offset, length } => {
-                let Some(bytes) = host.outgoing.get(&file) else { return host.events.push(event) };
+                let Some(bytes) = host.outgoing.get(&file) else { return host.unshown.push(event) };
                 let bytes = bytes[offset as usize..][..length].to_vec();
                 *host.reads.entry((file, chunk)).or_default() += 1;
                 // When it fails the client tells of it.
@@ -443,9 +451,9 @@ impl Net {
                         *cut |= end == End::Host(index, link);
                     }
                 }
-                host.events.push(event);
+                host.unshown.push(event);
             }
-            event => host.events.push(event),
+            event => host.unshown.push(event),
         }
     }
 

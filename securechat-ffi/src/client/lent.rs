@@ -1,16 +1,24 @@
 //! A client's events as C sees them, and what they point to.
 
+use crate::client::files::{securechat_transfer, transfer_info};
+use crate::client::groups::{
+    SECURECHAT_CHANGE_ADD, SECURECHAT_CHANGE_ADMIN, SECURECHAT_CHANGE_NO_ADMIN, SECURECHAT_CHANGE_REMOVE,
+    SECURECHAT_CHANGE_RENAME, group_info, in_words, securechat_group,
+};
 use crate::event::securechat_event_kind::*;
 use crate::event::{
-    SECURECHAT_FLAG_ACTIVE, SECURECHAT_FLAG_EXPECTED, SECURECHAT_FLAG_EXPIRED, SECURECHAT_FLAG_LAST,
-    SECURECHAT_FLAG_LISTED, SECURECHAT_FLAG_OURS, SECURECHAT_FLAG_REMOVED, securechat_event, securechat_event_kind,
+    SECURECHAT_FLAG_ACTIVE, SECURECHAT_FLAG_BEFORE_REMOVAL, SECURECHAT_FLAG_EXPECTED, SECURECHAT_FLAG_EXPIRED,
+    SECURECHAT_FLAG_IN_GROUP, SECURECHAT_FLAG_LAST, SECURECHAT_FLAG_LISTED, SECURECHAT_FLAG_OURS,
+    SECURECHAT_FLAG_REMOVED, securechat_event, securechat_event_kind,
 };
 use crate::status::securechat_status;
+use securechat_core::client::{GroupInfo, Transfer};
 use securechat_core::content::{Conversation, MessageId};
 use securechat_core::crypto::secret::SecretVec;
 use securechat_core::error::Error;
-use securechat_core::event::{Event, Message, MessageBody, RequestKind};
+use securechat_core::event::{Event, GroupChange, InGroup, Message, MessageBody, RequestKind};
 use securechat_core::identity::{Identity, Trust, UserName};
+use securechat_core::roster::GroupId;
 use securechat_core::wire::Presence;
 use std::collections::VecDeque;
 use zeroize::Zeroize;
@@ -80,6 +88,8 @@ pub const SECURECHAT_REQUEST_PRESENCE: u32 = 12;
 pub const SECURECHAT_REQUEST_SEND: u32 = 13;
 /// A file.
 pub const SECURECHAT_REQUEST_FILE: u32 = 14;
+/// A group, or an entry of its log.
+pub const SECURECHAT_REQUEST_GROUP: u32 = 15;
 
 /// What the last event points to; wiped when the next takes its place.
 #[derive(Default)]
@@ -91,6 +101,8 @@ pub(super) struct Lent {
     ids: Vec<u8>,
     devices: Vec<u8>,
     removed: Vec<u8>,
+    members: String,
+    admins: String,
     /// Users of a page that were not told yet, and whether it is the last page.
     page: VecDeque<(UserName, Presence)>,
     last_page: bool,
@@ -129,7 +141,10 @@ impl Lent {
         self.user = with.to_string();
         let mut out = event(kind);
         out.set_user(&self.user);
-        out
+        match with {
+            Conversation::Group(group) => of_group(out, group),
+            _ => out,
+        }
     }
 
     /// An event about a user.
@@ -149,6 +164,27 @@ impl Lent {
     pub(super) fn lend_devices(&mut self, devices: Vec<u8>) -> (*const u8, usize) {
         self.devices = devices;
         (self.devices.as_ptr(), self.devices.len() / 32)
+    }
+
+    /// What is known of a group, lent apart from an event.
+    pub(super) fn lend_group(&mut self, group: &GroupId, known: GroupInfo) -> securechat_group {
+        let mut out = group_info(group, &known);
+        self.members = in_words(known.members.iter().map(|(user, _)| user));
+        self.admins = in_words(known.members.iter().filter(|(_, admin)| *admin).map(|(user, _)| user));
+        self.name = known.name;
+        (out.name, out.name_len) = (self.name.as_ptr().cast(), self.name.len());
+        (out.members, out.members_len) = (self.members.as_ptr().cast(), self.members.len());
+        (out.admins, out.admins_len) = (self.admins.as_ptr().cast(), self.admins.len());
+        out
+    }
+
+    /// A file on its way, lent apart from an event.
+    pub(super) fn lend_transfer(&mut self, transfer: Transfer) -> securechat_transfer {
+        let mut out = transfer_info(&transfer);
+        (self.user, self.name) = (transfer.with.to_string(), transfer.name);
+        (out.with, out.with_len) = (self.user.as_ptr().cast(), self.user.len());
+        (out.name, out.name_len) = (self.name.as_ptr().cast(), self.name.len());
+        out
     }
 
     fn put_data(&mut self, out: &mut securechat_event, data: Vec<u8>) {
@@ -171,6 +207,7 @@ impl Lent {
         out.id = *message.id.as_bytes();
         out.time = message.sent_at;
         out.seconds = message.expiry;
+        put_group(out, message.group);
         let (kind, target, data) = match message.body {
             MessageBody::Text(text) => (SECURECHAT_MESSAGE_TEXT, None, text.into_bytes()),
             MessageBody::Edit { id, text } => (SECURECHAT_MESSAGE_EDIT, Some(id), text.into_bytes()),
@@ -304,7 +341,7 @@ impl Lent {
             }
             Event::Unopened { claimed } => self.about(SECURECHAT_EVENT_UNOPENED, &claimed),
             Event::Fork { user } => self.about_any(SECURECHAT_EVENT_FORK, user.as_ref()),
-            Event::FileOffered { from, trust, file, id, name, size, media_type, group: _ } => {
+            Event::FileOffered { from, trust, file, id, name, size, media_type, group } => {
                 let mut out = self.about(SECURECHAT_EVENT_FILE_OFFERED, &from);
                 out.trust = trust_number(trust);
                 out.file = file;
@@ -313,6 +350,7 @@ impl Lent {
                 self.put_name(&mut out, name);
                 self.media_type = media_type;
                 out.set_media_type(&self.media_type);
+                put_group(&mut out, group);
                 out
             }
             Event::FileResumed { file, with, name, size, done, outgoing } => {
@@ -340,6 +378,30 @@ impl Lent {
             Event::FileSent { file } => of_file(SECURECHAT_EVENT_FILE_SENT, file),
             Event::FileReceived { file } => of_file(SECURECHAT_EVENT_FILE_RECEIVED, file),
             Event::FileFailed { file, error } => failed(of_file(SECURECHAT_EVENT_FILE_FAILED, file), error),
+            Event::GroupJoined { group } => of_group(event(SECURECHAT_EVENT_GROUP_JOINED), &group),
+            Event::Lobby { group } => of_group(event(SECURECHAT_EVENT_LOBBY), &group),
+            Event::GroupChanged { group, by, change } => {
+                let mut out = of_group(self.about(SECURECHAT_EVENT_GROUP_CHANGED, &by), &group);
+                let (code, value) = match change {
+                    GroupChange::Added { users } => (SECURECHAT_CHANGE_ADD, in_words(&users)),
+                    GroupChange::Removed { users } => (SECURECHAT_CHANGE_REMOVE, in_words(&users)),
+                    GroupChange::Admin { user, admin: true } => (SECURECHAT_CHANGE_ADMIN, user.to_string()),
+                    GroupChange::Admin { user, admin: false } => (SECURECHAT_CHANGE_NO_ADMIN, user.to_string()),
+                    GroupChange::Renamed { name } => (SECURECHAT_CHANGE_RENAME, name),
+                    _ => (0, String::new()),
+                };
+                out.code = code;
+                self.put_data(&mut out, value.into_bytes());
+                out
+            }
+            Event::GroupForked { group, sequence, by } => {
+                let mut out = of_group(self.about(SECURECHAT_EVENT_GROUP_FORKED, &by), &group);
+                out.total = sequence.into();
+                out
+            }
+            Event::GroupRefused { group, error } => {
+                failed(of_group(event(SECURECHAT_EVENT_GROUP_REFUSED), &group), error)
+            }
             Event::Restored => event(SECURECHAT_EVENT_RESTORED),
             // Users are told one by one, by `next`; the core's enum may grow.
             _ => event(SECURECHAT_EVENT_NONE),
@@ -364,6 +426,19 @@ fn failed(mut event: securechat_event, error: Error) -> securechat_event {
 fn of_device(mut event: securechat_event, device: &Identity) -> securechat_event {
     event.device = *device.as_bytes();
     event
+}
+
+fn of_group(mut event: securechat_event, group: &GroupId) -> securechat_event {
+    event.set_group(group);
+    event.flag(SECURECHAT_FLAG_IN_GROUP, true);
+    event
+}
+
+fn put_group(event: &mut securechat_event, group: Option<InGroup>) {
+    if let Some(InGroup { group, before_removal }) = group {
+        *event = of_group(*event, &group);
+        event.flag(SECURECHAT_FLAG_BEFORE_REMOVAL, before_removal);
+    }
 }
 
 fn of_message(kind: securechat_event_kind, id: MessageId) -> securechat_event {
@@ -395,6 +470,7 @@ fn asked(kind: securechat_event_kind, request: RequestKind) -> securechat_event 
         RequestKind::Presence => SECURECHAT_REQUEST_PRESENCE,
         RequestKind::Send => SECURECHAT_REQUEST_SEND,
         RequestKind::File => SECURECHAT_REQUEST_FILE,
+        RequestKind::Group => SECURECHAT_REQUEST_GROUP,
         _ => 0,
     };
     out

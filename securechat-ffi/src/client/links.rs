@@ -2,7 +2,7 @@
 
 use super::{Owned, securechat_client};
 use crate::boundary::{Buffer, Out, OutStruct, Outgoing, Result, array, bytes, required, text, with};
-use crate::event::{EVENT_LEAST, securechat_event};
+use crate::event::{EVENT_LEAST, SECURECHAT_FLAG_OPEN, securechat_event};
 use crate::link::{SECURECHAT_ROLE_INITIATOR, SECURECHAT_ROLE_RESPONDER};
 use crate::status::securechat_status;
 use core::ffi::c_char;
@@ -246,15 +246,20 @@ pub unsafe extern "C" fn securechat_client_next_event(
 impl Owned {
     fn next_event(&mut self) -> securechat_event {
         let (client, undecided) = (&mut self.client, &mut self.undecided);
-        self.lent.next(|| {
+        let mut open = false;
+        let mut out = self.lent.next(|| {
             let event = client.poll_event();
             match &event {
                 Some(Event::Verify { link, .. }) => _ = undecided.insert(*link),
                 Some(Event::LinkClosed { link, .. }) => _ = undecided.remove(link),
+                Some(Event::GroupJoined { group }) => open = client.group(group).is_some_and(|group| group.open),
+                Some(Event::Lobby { .. }) => open = true,
                 _ => {}
             }
             event
-        })
+        });
+        out.flag(SECURECHAT_FLAG_OPEN, open);
+        out
     }
 
     /// Works on what a link has to write, and forgets what has nothing.

@@ -1,6 +1,6 @@
 //! Messages out.
 
-use super::{Owned, id_out, securechat_client, user};
+use super::{Owned, conversation, id_out, securechat_client};
 use crate::boundary::{Failure, Result, array, bytes, with};
 use crate::client::lent::{
     SECURECHAT_MESSAGE_APPLICATION, SECURECHAT_MESSAGE_DELETE, SECURECHAT_MESSAGE_EDIT, SECURECHAT_MESSAGE_PROFILE,
@@ -9,19 +9,21 @@ use crate::client::lent::{
 };
 use crate::status::securechat_status;
 use core::ffi::c_char;
-use securechat_core::content::MessageId;
+use securechat_core::content::{Conversation, MessageId};
 use securechat_core::identity::UserName;
 
 use securechat_status::*;
 
-/// Sends a message to a user, and sets `id` (16 bytes). It waits where there is no connection, and for the user's keys.
+/// Sends a message to a user or a group, and sets `id` (16 bytes). It waits where there is no connection, and for keys.
 ///
 /// `message` is SECURECHAT_MESSAGE_..., or 0x8000 to 0xFFFF for the application's own; each says what its `data` is. `target` (16 bytes) is
 /// the message that is edited, deleted or reacted to; NULL for the others. SECURECHAT_EVENT_SENT, SECURECHAT_EVENT_DELIVERED and
-/// SECURECHAT_EVENT_READ follow. Typing notices and SECURECHAT_MESSAGE_READ have no id, and nothing follows them.
+/// SECURECHAT_EVENT_READ follow; of a group only the first. Typing notices and SECURECHAT_MESSAGE_READ have no id, nothing follows them, and
+/// they go to users only.
 ///
 /// Fails with SECURECHAT_ERR_VIOLATION while the user's changed keys wait, SECURECHAT_ERR_TOO_LARGE, SECURECHAT_ERR_BUSY when too many wait,
-/// SECURECHAT_ERR_CONTENT_KIND for a kind that cannot be sent.
+/// SECURECHAT_ERR_CONTENT_KIND for a kind that cannot be sent; of a group SECURECHAT_ERR_NOT_FOUND where it is not known here,
+/// SECURECHAT_ERR_NOT_PERMITTED for who is no member, SECURECHAT_ERR_ROSTER_FORKED.
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)]
 pub unsafe extern "C" fn securechat_client_send(
@@ -40,7 +42,7 @@ pub unsafe extern "C" fn securechat_client_send(
         let id = id_out(id);
         with("securechat_client_send", client, |owned| {
             let id = id?;
-            let (to, data) = (user(to, to_len)?, bytes(data, data_len)?);
+            let (to, data) = (conversation(to, to_len)?, bytes(data, data_len)?);
             let target = array(target).map(MessageId::from_bytes);
             if let Some(sent) = owned.send(&to, message, target, data, now)? {
                 id.set(*sent.as_bytes());
@@ -53,7 +55,7 @@ pub unsafe extern "C" fn securechat_client_send(
 impl Owned {
     fn send(
         &mut self,
-        to: &UserName,
+        to: &Conversation,
         message: u32,
         target: Option<MessageId>,
         data: &[u8],
@@ -64,11 +66,11 @@ impl Owned {
         let client = &mut self.client;
         Ok(Some(match message {
             SECURECHAT_MESSAGE_TYPING | SECURECHAT_MESSAGE_STOPPED_TYPING => {
-                client.send_typing(to, message == SECURECHAT_MESSAGE_TYPING, now)?;
+                client.send_typing(one(to)?, message == SECURECHAT_MESSAGE_TYPING, now)?;
                 return Ok(None);
             }
             SECURECHAT_MESSAGE_READ => {
-                client.mark_read(to, &message_ids(data)?, now)?;
+                client.mark_read(one(to)?, &message_ids(data)?, now)?;
                 return Ok(None);
             }
             SECURECHAT_MESSAGE_TEXT => client.send_text(to, text()?, now)?,
@@ -83,6 +85,14 @@ impl Owned {
             }
             _ => return Err(SECURECHAT_ERR_CONTENT_KIND.into()),
         }))
+    }
+}
+
+/// The user of a conversation with one: what is not for groups.
+fn one(to: &Conversation) -> Result<&UserName> {
+    match to {
+        Conversation::User(user) => Ok(user),
+        _ => Err(Failure::new(SECURECHAT_ERR_CONTENT_KIND, "nothing of this kind goes to a group")),
     }
 }
 

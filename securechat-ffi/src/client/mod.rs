@@ -3,6 +3,7 @@
 pub mod account;
 pub mod contacts;
 pub mod files;
+pub mod groups;
 pub mod lent;
 pub mod links;
 pub mod messages;
@@ -12,6 +13,7 @@ use crate::boundary::{Guarded, Out, Outgoing, Result, handle, text};
 use core::ffi::c_char;
 use lent::Lent;
 use securechat_core::client::{Client, Save};
+use securechat_core::content::Conversation;
 use securechat_core::event::LinkId;
 use securechat_core::identity::UserName;
 use securechat_core::vault::Vault;
@@ -111,6 +113,16 @@ impl Owned {
 unsafe fn user(pointer: *const c_char, length: usize) -> Result<UserName> {
     // SAFETY: the caller's promise.
     Ok(UserName::new(unsafe { text(pointer, length) }?)?)
+}
+
+/// To whom something goes: a user, or a group as it is called.
+///
+/// # Safety
+///
+/// As for [`text`].
+unsafe fn conversation(pointer: *const c_char, length: usize) -> Result<Conversation> {
+    // SAFETY: the caller's promise.
+    Ok(unsafe { text(pointer, length) }?.parse()?)
 }
 
 /// Sixteen bytes that are written out.

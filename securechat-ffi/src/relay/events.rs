@@ -4,8 +4,8 @@ use super::{Owned, securechat_relay};
 use crate::boundary::{OutStruct, with};
 use crate::event::securechat_event_kind::*;
 use crate::event::{
-    EVENT_LEAST, SECURECHAT_FLAG_LISTED, SECURECHAT_FLAG_OURS, SECURECHAT_FLAG_TRANSIENT, securechat_event,
-    securechat_event_kind,
+    EVENT_LEAST, SECURECHAT_FLAG_IN_GROUP, SECURECHAT_FLAG_LISTED, SECURECHAT_FLAG_OURS, SECURECHAT_FLAG_TRANSIENT,
+    securechat_event, securechat_event_kind,
 };
 use crate::status::securechat_status;
 use securechat_core::error::Error;
@@ -130,6 +130,23 @@ impl Owned {
                 event.length = bytes as u64;
                 event.flag(SECURECHAT_FLAG_TRANSIENT, transient);
                 (event, None, Some(to))
+            }
+            RelayEvent::RoutedToGroup { from, group, devices, bytes, transient } => {
+                let mut event = securechat_event::new(SECURECHAT_EVENT_RELAY_GROUP_ROUTED);
+                event.device = *from.as_bytes();
+                event.set_group(&group);
+                (event.total, event.length) = (devices as u64, bytes as u64);
+                event.flag(SECURECHAT_FLAG_IN_GROUP, true);
+                event.flag(SECURECHAT_FLAG_TRANSIENT, transient);
+                (event, None, None)
+            }
+            RelayEvent::GroupChanged { group, sequence, action, user, identity } => {
+                let mut event = securechat_event::new(SECURECHAT_EVENT_RELAY_GROUP_CHANGED);
+                event.device = *identity.as_bytes();
+                event.set_group(&group);
+                (event.total, event.code) = (sequence.into(), action.into());
+                event.flag(SECURECHAT_FLAG_IN_GROUP, true);
+                (event, Some(user), None)
             }
             RelayEvent::ListPublished { user, epoch, devices } => {
                 let mut event = securechat_event::new(SECURECHAT_EVENT_RELAY_LIST_PUBLISHED);

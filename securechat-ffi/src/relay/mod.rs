@@ -31,7 +31,7 @@ use securechat_status::*;
 /// ```c
 /// securechat_identity *identity = NULL;
 /// assert(securechat_identity_generate(NULL, now, &identity) == SECURECHAT_OK);
-/// securechat_relay_options options = {sizeof options, 1, NULL, 0, "$y$a hash of some random password", 33};
+/// securechat_relay_options options = {sizeof options, 1, NULL, 0, "$y$a hash of some random password", 33, 0, 0};
 /// securechat_relay *relay = NULL;
 /// assert(securechat_relay_new(NULL, identity, &options, NULL, 0, now, &relay) == SECURECHAT_OK);
 ///
@@ -89,7 +89,14 @@ pub struct securechat_relay_options {
     pub dummy_password: *const c_char,
     /// Its length.
     pub dummy_password_len: usize,
+    /// 1 if the first open group that is made here is offered to everyone as the lobby, 0 if not.
+    pub lobby: u32,
+    /// Not used; 0.
+    pub reserved: u32,
 }
+
+/// What a program has to know of the struct: all up to the passwords.
+const OPTIONS_LEAST: usize = core::mem::offset_of!(securechat_relay_options, lobby);
 
 impl securechat_relay_options {
     /// # Safety
@@ -108,9 +115,11 @@ impl securechat_relay_options {
             server_password_len: 0,
             dummy_password: null(),
             dummy_password_len: 0,
+            lobby: 0,
+            reserved: 0,
         };
         // SAFETY: the caller's promise; integers and pointers, which may have any value until they are followed.
-        unsafe { read_struct(options, size, size_of::<Self>(), none) }
+        unsafe { read_struct(options, size, OPTIONS_LEAST, none) }
     }
 }
 
@@ -138,7 +147,7 @@ pub unsafe extern "C" fn securechat_relay_new(
         let (out, settings) = unsafe { (out?, Settings::read(config)?) };
         // SAFETY: by the header.
         let options = unsafe { securechat_relay_options::read(options) }?;
-        if options.registration_open > 1 {
+        if options.registration_open > 1 || options.lobby > 1 {
             return Err(SECURECHAT_ERR_ARGUMENT.into());
         }
         // SAFETY: texts, by the header.
@@ -168,7 +177,7 @@ pub unsafe extern "C" fn securechat_relay_new(
             identity: own,
             server_password: Some(server_password).filter(|hash| !hash.is_empty()).map(PasswordHash::new),
             registration_open: options.registration_open == 1,
-            lobby: false,
+            lobby: options.lobby == 1,
             dummy_password: PasswordHash::new(dummy_password),
             limits: settings.limits.clone(),
         };

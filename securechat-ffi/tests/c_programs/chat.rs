@@ -47,7 +47,7 @@ fn rust_programs() -> &'static Path {
 
 pub struct Relay {
     pub program: Program,
-    address: String,
+    pub address: String,
 }
 
 impl Relay {
@@ -132,7 +132,7 @@ impl Person {
     }
 
     /// Takes the file that is offered under this name, and gives what was saved.
-    fn take(&mut self, name: &str) -> Vec<u8> {
+    pub fn take(&mut self, name: &str) -> Vec<u8> {
         self.program.expect(name);
         self.program.type_line("/accept 1");
         self.program.expect("saved");

@@ -6,6 +6,7 @@
 
 mod build;
 mod chat;
+mod groups;
 mod header;
 mod history;
 mod install;

@@ -38,6 +38,7 @@ struct Prepared {
     bundle: Vec<u8>,
     relay: Store,
     clients: [Store; 2],
+    group: String,
     message: [u8; 16],
     offer: Vec<u8>,
     chunk: Vec<u8>,
@@ -52,6 +53,9 @@ fn prepared() -> &'static Prepared {
     PREPARED.get_or_init(|| {
         let mut net = Net::with(&USERS);
         net.hosts[0].send("bob", SECURECHAT_MESSAGE_TEXT, None, b"hello", NOW);
+        net.settle();
+        let group = net.hosts[0].create_group("a walk", true, NOW);
+        assert_eq!(net.hosts[0].change_group(&group, SECURECHAT_CHANGE_ADD, "bob", NOW), SECURECHAT_OK);
         net.settle();
         net.cut(1);
         let message = net.hosts[0].send("bob", SECURECHAT_MESSAGE_TEXT, None, b"this waits", NOW);
@@ -72,6 +76,7 @@ fn prepared() -> &'static Prepared {
             identity: export(net.server.identity),
             bundle: bundle_of(net.server.identity),
             relay: net.server.store.clone(),
+            group,
             clients: [net.hosts[0].store.clone(), net.hosts[1].store.clone()],
             message,
             offer,
@@ -210,6 +215,7 @@ impl World<'_> {
             0..3 => b"bob".to_vec(),
             3..5 => b"alice".to_vec(),
             5 => b"carol".to_vec(),
+            6 => prepared().group.clone().into_bytes(),
             _ => self.program.taken(),
         }
     }
@@ -553,7 +559,7 @@ impl World<'_> {
         let (to, text) = (to.cast(), data.cast());
         let code = self.number() as u32;
         unsafe {
-            match self.program.below(20) {
+            match self.program.below(25) {
                 0..4 => {
                     let message =
                         [1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x8000, 0xFFFF, 0x10000][self.program.below(15)];
@@ -623,8 +629,56 @@ impl World<'_> {
                     let chunk = if self.program.below(2) == 0 { self.chunk } else { self.number() };
                     sound(securechat_client_supply_file(client, self.file_id.as_ptr(), chunk, data, length, now));
                 }
-                _ if self.program.below(2) == 0 => {
+                19 if self.program.below(2) == 0 => {
                     sound(securechat_client_accept_file(client, self.file_id.as_ptr(), now));
+                }
+                20 => {
+                    let (mut group, open) = ([1; SECURECHAT_GROUP_SIZE], self.program.below(3) as u32);
+                    let status = securechat_client_create_group(client, text, length, open, now, group.as_mut_ptr());
+                    set(status, group, [0; SECURECHAT_GROUP_SIZE]);
+                }
+                21 => {
+                    let (change, value) = (self.program.below(10) as u32, self.name());
+                    let group = prepared().group.as_bytes();
+                    let (group, group_length) =
+                        if self.program.below(8) == 0 { (to, to_length) } else { (group.as_ptr().cast(), group.len()) };
+                    let (value, value_length) = (value.as_ptr().cast(), value.len());
+                    sound(securechat_client_change_group(
+                        client,
+                        group,
+                        group_length,
+                        change,
+                        value,
+                        value_length,
+                        now,
+                    ));
+                }
+                22 => {
+                    let index = self.number() as usize;
+                    let group: Option<securechat_group> =
+                        self.filled(|place, size| securechat_client_group(client, to, to_length, index, place, size));
+                    if let Some(group) = group {
+                        text_of(securechat_client_error(client));
+                        copied::<1>(group.name.cast(), group.name_len);
+                        copied::<1>(group.members.cast(), group.members_len);
+                        copied::<1>(group.admins.cast(), group.admins_len);
+                    }
+                }
+                23 => {
+                    let (index, file) = (self.number() as usize, self.file_id);
+                    let file = if self.program.below(2) == 0 { null() } else { file.as_ptr() };
+                    let transfer: Option<securechat_transfer> =
+                        self.filled(|place, size| securechat_client_transfer(client, file, index, place, size));
+                    if let Some(transfer) = transfer {
+                        text_of(securechat_client_error(client));
+                        self.file_id = transfer.file;
+                        copied::<1>(transfer.with.cast(), transfer.with_len);
+                        copied::<1>(transfer.name.cast(), transfer.name_len);
+                    }
+                }
+                24 => {
+                    let paused = self.program.below(3) as u32;
+                    sound(securechat_client_pause_file(client, self.file_id.as_ptr(), paused, now));
                 }
                 _ => _ = sound(securechat_client_cancel_file(client, self.file_id.as_ptr(), now)),
             }

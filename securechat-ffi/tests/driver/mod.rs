@@ -7,6 +7,7 @@
 pub use securechat::client::account::*;
 pub use securechat::client::contacts::*;
 pub use securechat::client::files::*;
+pub use securechat::client::groups::*;
 pub use securechat::client::lent::*;
 pub use securechat::client::links::*;
 pub use securechat::client::messages::*;
@@ -47,6 +48,7 @@ pub struct Told {
     pub ids: Vec<[u8; 16]>,
     pub devices: Vec<[u8; 32]>,
     pub removed: Vec<[u8; 32]>,
+    pub group: String,
 }
 
 impl Told {
@@ -62,6 +64,7 @@ impl Told {
             ids: copied(event.ids, event.ids_count),
             devices: copied(event.devices, event.devices_count),
             removed: copied(event.removed, event.removed_count),
+            group: text_of(event.group.as_ptr()).to_owned(),
         }
     }
 
@@ -188,6 +191,8 @@ pub fn options() -> securechat_relay_options {
         server_password_len: 0,
         dummy_password: dummy.as_ptr().cast(),
         dummy_password_len: dummy.len(),
+        lobby: 1,
+        reserved: 0,
     }
 }
 
@@ -285,6 +290,43 @@ impl Host {
         };
         assert_eq!(status, SECURECHAT_OK, "{}", text_of(unsafe { securechat_client_error(self.client) }));
         id
+    }
+
+    pub fn create_group(&mut self, name: &str, open: bool, now: u64) -> String {
+        let mut group = [1; SECURECHAT_GROUP_SIZE];
+        let status = unsafe {
+            let (name, length) = (name.as_ptr().cast(), name.len());
+            securechat_client_create_group(self.client, name, length, open.into(), now, group.as_mut_ptr())
+        };
+        assert_eq!(status, SECURECHAT_OK, "{}", text_of(unsafe { securechat_client_error(self.client) }));
+        text_of(group.as_ptr()).to_owned()
+    }
+
+    pub fn change_group(&mut self, group: &str, change: u32, value: &str, now: u64) -> securechat_status {
+        let (group, group_len) = (group.as_ptr().cast(), group.len());
+        let (value, value_len) = (value.as_ptr().cast(), value.len());
+        unsafe { securechat_client_change_group(self.client, group, group_len, change, value, value_len, now) }
+    }
+
+    pub fn send_file(&mut self, to: &str, name: &str, size: u64, now: u64) -> [u8; 16] {
+        let (mut file, mut id) = ([0; 16], [0; 16]);
+        let status = unsafe {
+            securechat_client_send_file(
+                self.client,
+                to.as_ptr().cast(),
+                to.len(),
+                name.as_ptr().cast(),
+                name.len(),
+                size,
+                null(),
+                0,
+                now,
+                file.as_mut_ptr(),
+                id.as_mut_ptr(),
+            )
+        };
+        assert_eq!(status, SECURECHAT_OK, "{}", text_of(unsafe { securechat_client_error(self.client) }));
+        file
     }
 
     pub fn about(&self) -> securechat_client_info {

@@ -104,7 +104,8 @@ fn fields_have_their_places() {
             devices,
             devices_count,
             removed,
-            removed_count
+            removed_count,
+            group
         );
     }
     {
@@ -180,6 +181,24 @@ fn fields_have_their_places() {
     {
         layout!(
             out,
+            securechat_group,
+            group,
+            sequence,
+            flags,
+            name,
+            name_len,
+            members,
+            members_len,
+            admins,
+            admins_len
+        );
+    }
+    {
+        layout!(out, securechat_transfer, file, size, done, state, flags, with, with_len, name, name_len);
+    }
+    {
+        layout!(
+            out,
             securechat_file_info,
             id,
             root,
@@ -203,7 +222,9 @@ fn fields_have_their_places() {
             server_password,
             server_password_len,
             dummy_password,
-            dummy_password_len
+            dummy_password_len,
+            lobby,
+            reserved
         );
     }
     {

@@ -74,6 +74,17 @@ fn what_a_client_lends() {
         assert_eq!(securechat_client_contact(client, c"bob".as_ptr(), 3, 0, &raw mut contact, size), SECURECHAT_OK);
         assert_eq!(contact.devices_count, 1);
         stays(|| copied::<32>(contact.devices, contact.devices_count).concat(), error);
+        let mut group: securechat_group = std::mem::zeroed();
+        let size = size_of_val(&group);
+        assert_eq!(securechat_client_group(client, null(), 0, 0, &raw mut group, size), SECURECHAT_OK);
+        stays(|| copied::<1>(group.name.cast(), group.name_len).concat(), error);
+        stays(|| copied::<1>(group.members.cast(), group.members_len).concat(), error);
+        stays(|| copied::<1>(group.admins.cast(), group.admins_len).concat(), error);
+        let mut transfer: securechat_transfer = std::mem::zeroed();
+        let size = size_of_val(&transfer);
+        assert_eq!(securechat_client_transfer(client, null(), 0, &raw mut transfer, size), SECURECHAT_OK);
+        stays(|| copied::<1>(transfer.with.cast(), transfer.with_len).concat(), error);
+        stays(|| copied::<1>(transfer.name.cast(), transfer.name_len).concat(), error);
         securechat_client_free(client);
     }
 }

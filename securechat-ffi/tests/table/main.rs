@@ -11,6 +11,7 @@ mod corpus;
 mod driver;
 mod every_function;
 mod golden;
+mod groups;
 mod hostile;
 mod lent;
 mod rows;

@@ -33,6 +33,10 @@ pub struct Known {
     pub offer: Vec<u8>,
     pub chunk: Vec<u8>,
     pub page: Vec<u8>,
+    /// What the group of alice and bob is called.
+    pub group: String,
+    /// The file that alice sends to it.
+    pub file: [u8; 16],
 }
 
 pub fn known() -> &'static Known {
@@ -43,20 +47,24 @@ pub fn known() -> &'static Known {
         net.settle();
         net.hosts[1].send("alice", SECURECHAT_MESSAGE_TEXT, None, b"hello", NOW);
         net.settle();
+        let group = net.hosts[0].create_group("a walk", false, NOW);
+        assert_eq!(net.hosts[0].change_group(&group, SECURECHAT_CHANGE_ADD, "bob", NOW), SECURECHAT_OK);
+        net.settle();
         net.cut(0);
+        let file = net.hosts[0].send_file(&group, "map.png", 1_000, NOW);
         let (data, count) = (CONTENTS.as_ptr(), CONTENTS.len());
         let client = net.hosts[0].client;
         let sealed = copy_out(|buffer, size, length| unsafe {
             securechat_client_seal(client, c"note".as_ptr(), 4, data, count, buffer, size, length)
         });
         net.hosts[0].save();
-        let file = new_file(CONTENTS.len() as u64);
-        let offer = copy_out(|buffer, size, length| unsafe { securechat_file_offer(file, buffer, size, length) });
+        let sender = new_file(CONTENTS.len() as u64);
+        let offer = copy_out(|buffer, size, length| unsafe { securechat_file_offer(sender, buffer, size, length) });
         let chunk = copy_out(|buffer, size, length| unsafe {
-            securechat_file_seal_chunk(file, 0, data, count, buffer, size, length)
+            securechat_file_seal_chunk(sender, 0, data, count, buffer, size, length)
         });
-        let page = copy_out(|buffer, size, length| unsafe { securechat_file_save(file, 0, buffer, size, length) });
-        unsafe { securechat_file_free(file) };
+        let page = copy_out(|buffer, size, length| unsafe { securechat_file_save(sender, 0, buffer, size, length) });
+        unsafe { securechat_file_free(sender) };
         Known {
             identity: export(net.server.identity),
             bundle: bundle_of(net.server.identity),
@@ -67,6 +75,8 @@ pub fn known() -> &'static Known {
             offer,
             chunk,
             page,
+            group,
+            file,
         }
     })
 }

@@ -17,8 +17,10 @@ use crate::passphrase::{self, Cost, SALT};
 use crate::state::{State, random};
 use securechat_core::crypto::Random;
 use securechat_core::identity::UserName;
+use securechat_core::roster::GroupId;
 use securechat_core::vault::Vault;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -41,6 +43,9 @@ struct Head {
     user: UserName,
     /// How many lines follow.
     records: u64,
+    /// What the groups are called, by their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    groups: BTreeMap<String, String>,
 }
 
 /// What an import did.
@@ -82,11 +87,13 @@ impl State {
             Ok(())
         })?;
         order.sort_unstable();
+        let named = |group: GroupId| self.client.group(&group).map(|info| (group.to_string(), info.name));
         let head = Head {
             securechat: "history".into(),
             version: 1,
             user: self.client.user().clone(),
             records: order.len() as u64,
+            groups: self.client.groups().filter_map(named).collect(),
         };
         let mut writer = Writer::new(BufWriter::new(file), passphrase).map_err(at(path))?;
         let mut count = 0;

@@ -16,7 +16,7 @@ pub use record::{Conversation, Entry, NoConversation, OfferedFile};
 
 use crate::error::Error;
 use crate::state::State;
-use crate::store::Row;
+use crate::store::{Row, Rows};
 use index::Index;
 use record::{Reaction, Record};
 use securechat_core::content::MessageId;
@@ -38,7 +38,7 @@ pub(crate) struct History {
     /// How far it reached when that was last written.
     written: Reach,
     /// Rows to write with the next save.
-    changed: BTreeMap<String, Option<Row>>,
+    changed: Rows,
     /// The messages that are to be forgotten, by the time of it.
     expiring: BTreeSet<(u64, String)>,
     /// Built when a conversation is first looked at.
@@ -111,20 +111,18 @@ impl State {
     pub(crate) fn note_event(&mut self, event: &Event, now: u64) -> Result<(), Error> {
         match event {
             Event::Message(message) => {
-                let conversation = match message.group {
-                    Some(within) => Conversation::Group(*within.group.as_bytes()),
-                    None => Conversation::User(message.from.clone()),
-                };
+                let conversation = Conversation::of(&message.from, message.group);
                 self.history.reach.came = self.note_message(conversation, message, now)?;
             }
             Event::SentCopy { to, message } => {
                 self.history.reach.came = self.note_message(to.into(), message, now)?;
             }
-            Event::FileOffered { from, id, name, size, .. } => {
+            Event::FileOffered { from, id, name, size, group, .. } => {
                 let order = self.next_order(now);
-                let conversation = Conversation::User(from.clone());
+                let entry = Entry::new(Conversation::of(from, *group), from.clone(), *id, order, now);
                 let file = Some(OfferedFile { name: name.clone(), size: *size });
-                self.put(Record::Message(Entry { file, ..Entry::new(conversation, from.clone(), *id, order, now) }))?;
+                let before_removal = group.is_some_and(|group| group.before_removal);
+                self.put(Record::Message(Entry { file, before_removal, ..entry }))?;
                 self.history.reach.came = order;
             }
             Event::Failed { id, .. } => self.note_failed(*id)?,
@@ -142,7 +140,7 @@ impl State {
         now: u64,
     ) -> Result<(), Error> {
         let me = self.client.user().clone();
-        self.note(conversation, &me, id, body, (now, None), now)?;
+        self.note(conversation, &me, id, body, (now, None, false), now)?;
         Ok(())
     }
 
@@ -153,11 +151,12 @@ impl State {
         message: &Message,
         now: u64,
     ) -> Result<u64, Error> {
-        let Message { id, from, sent_at, expiry, body, .. } = message;
+        let Message { id, from, sent_at, expiry, body, group, .. } = message;
         // A clock that runs ahead does not make a message live longer.
         let life = u64::from(*expiry) * 1_000;
         let expires = (life > 0).then(|| now.min(*sent_at).saturating_add(life));
-        self.note(conversation, from, *id, body, (*sent_at, expires), now)
+        let before_removal = group.is_some_and(|group| group.before_removal);
+        self.note(conversation, from, *id, body, (*sent_at, expires, before_removal), now)
     }
 
     fn note(
@@ -166,11 +165,11 @@ impl State {
         from: &UserName,
         id: MessageId,
         body: &MessageBody,
-        (sent, expires): (u64, Option<u64>),
+        (sent, expires, before_removal): (u64, Option<u64>, bool),
         now: u64,
     ) -> Result<u64, Error> {
         let order = self.next_order(now);
-        let entry = |id| Entry::new(conversation.clone(), from.clone(), id, order, sent);
+        let entry = |id| Entry { before_removal, ..Entry::new(conversation.clone(), from.clone(), id, order, sent) };
         let record = match body {
             MessageBody::Text(text) => Record::Message(Entry { text: Some(text.clone()), expires, ..entry(id) }),
             MessageBody::File { name, size } => {
@@ -269,7 +268,7 @@ impl State {
     }
 
     /// What is to be written with the next save.
-    pub(crate) fn history_rows(&mut self) -> BTreeMap<String, Option<Row>> {
+    pub(crate) fn history_rows(&mut self) -> Rows {
         let mut rows = std::mem::take(&mut self.history.changed);
         if self.history.reach != self.history.written {
             let (place, reach) = (self.vault.place(REACH), self.history.reach);

@@ -1,7 +1,9 @@
 //! What the history keeps: a message with all that became of it, or a reaction; and how two forms of one become one.
 
 use securechat_core::content::{self, MessageId};
+use securechat_core::event::InGroup;
 use securechat_core::identity::UserName;
+use securechat_core::roster::GroupId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +16,22 @@ pub enum Conversation {
     User(UserName),
     /// In the group of this id.
     Group([u8; 16]),
+}
+
+impl Conversation {
+    /// Where what came from a user belongs.
+    pub(crate) fn of(from: &UserName, group: Option<InGroup>) -> Self {
+        group.map_or_else(|| Self::User(from.clone()), |group| Self::Group(*group.group.as_bytes()))
+    }
+}
+
+impl From<&Conversation> for content::Conversation {
+    fn from(conversation: &Conversation) -> Self {
+        match conversation {
+            Conversation::User(user) => Self::User(user.clone()),
+            Conversation::Group(id) => Self::Group(GroupId::from_bytes(*id)),
+        }
+    }
 }
 
 impl From<&content::Conversation> for Conversation {
@@ -129,6 +147,9 @@ pub struct Entry {
     /// Whether it is one's own and could not be sent.
     #[serde(default, skip_serializing_if = "is_false")]
     pub failed: bool,
+    /// Whether it came in a group whose newest removal its sender did not know of yet: who was removed may read it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub before_removal: bool,
     /// Who reacts to it, and how.
     #[serde(skip)]
     pub reactions: Vec<(UserName, String)>,
@@ -154,6 +175,7 @@ impl Entry {
             edited: None,
             deleted: false,
             failed: false,
+            before_removal: false,
             reactions: Vec::new(),
         }
     }
@@ -180,6 +202,7 @@ impl Entry {
         self.expires = self.expires.into_iter().chain(other.expires).min();
         self.deleted |= other.deleted;
         self.failed |= other.failed;
+        self.before_removal |= other.before_removal;
         if self.deleted {
             (self.text, self.file, self.edited) = (None, None, None);
         }

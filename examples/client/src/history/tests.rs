@@ -1,7 +1,9 @@
 use super::*;
 use crate::passphrase::Cost;
 use crate::state::StateOptions;
+use securechat_core::event::InGroup;
 use securechat_core::identity::Trust;
+use securechat_core::roster::GroupId;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -107,6 +109,46 @@ fn what_is_said_stays_in_its_order_and_conversation() {
     );
     assert_eq!(texts(&state.history(&with("bob"), 2).unwrap()), ["report.pdf", "five"]);
     assert_eq!(texts(&state.history(&with("carol"), 2).unwrap()), ["another with the same id"]);
+}
+
+/// What comes in a group is its own conversation, with the mark of G7, and edited by its sender only.
+#[test]
+fn groups_are_conversations_of_their_own() {
+    let (place, mut state) = opened();
+    let group = InGroup { group: GroupId::from_bytes([7; 16]), before_removal: false };
+    let in_group = |state: &mut State, from: &str, number, within, body| {
+        let message = Message { group: Some(within), ..message(state, from, number, 1_000, body) };
+        state.note_event(&Event::Message(message), 1_000).unwrap();
+    };
+    in_group(&mut state, "bob", 1, group, text("to all"));
+    came(&mut state, "bob", 1, 1_000, text("to alice"));
+    in_group(&mut state, "carol", 2, InGroup { before_removal: true, ..group }, text("to whom?"));
+    in_group(&mut state, "carol", 3, group, MessageBody::Edit { id: id(1), text: "not hers".into() });
+    in_group(&mut state, "bob", 4, group, MessageBody::Edit { id: id(1), text: "to all of you".into() });
+    state.note_sent(Conversation::Group([7; 16]), id(5), &text("mine"), 2_000).unwrap();
+    let offer = Event::FileOffered {
+        from: user("bob"),
+        trust: Trust::Verified,
+        file: [1; 16],
+        id: id(6),
+        name: "map.pdf".into(),
+        size: 12,
+        media_type: String::new(),
+        group: Some(group),
+    };
+    state.note_event(&offer, 3_000).unwrap();
+    state.save().unwrap();
+    let mut state = reopened(&place, state);
+    let entries = state.history(&Conversation::Group([7; 16]), 20).unwrap();
+    assert_eq!(texts(&entries), ["to all of you", "to whom?", "not hers", "mine", "map.pdf"]);
+    let marked: Vec<_> = entries.iter().filter(|entry| entry.before_removal).map(|entry| entry.from.as_str()).collect();
+    assert_eq!(marked, ["carol"]);
+    assert_eq!(texts(&state.history(&with("bob"), 20).unwrap()), ["to alice"]);
+    let found = state.search("to all", 20).unwrap();
+    assert_eq!(
+        found.iter().map(|entry| entry.conversation.to_string()).collect::<Vec<_>>(),
+        [format!("group:{}", "07".repeat(16))]
+    );
 }
 
 /// A message may be handed out again when the host was killed before it saved; the history has it once.

@@ -116,6 +116,19 @@ impl Program {
         place.and_then(|place| self.unexpected.remove(place)).is_some()
     }
 
+    /// The last lines that nobody waited for.
+    #[allow(dead_code, reason = "not every test asks")]
+    pub fn unexpected(&mut self) -> Vec<String> {
+        self.unexpected.extend(self.lines.try_iter());
+        self.unexpected.iter().rev().take(12).rev().cloned().collect()
+    }
+
+    /// Whether the program has ended by itself.
+    #[allow(dead_code, reason = "not every test asks")]
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Ends the input, waits for the end, and gives the exit status with everything that was printed.
     #[allow(dead_code, reason = "not every test lets it end")]
     pub fn end(mut self) -> (i32, Vec<String>) {

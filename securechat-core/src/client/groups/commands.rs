@@ -1,6 +1,6 @@
 //! What the application does to groups: each becomes an entry of the log, signed by this device.
 
-use super::state::{Sync, Wishes};
+use super::state::Wishes;
 use crate::client::Client;
 use crate::client::links::Asked;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
@@ -17,9 +17,10 @@ const ACTIONS: usize = 64;
 const RETRY_AFTER: u64 = 1_000;
 
 /// What is known of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, derive_more::Debug, PartialEq, Eq)]
 pub struct GroupInfo {
     /// What its admins call it: untrusted text.
+    #[debug("{} bytes", name.len())]
     pub name: String,
     /// Whether any user of the relay may come in, so that whoever can register there can read it, its operator included
     /// (G3). Hosts must show that.
@@ -42,6 +43,16 @@ impl Client {
     /// The groups that are known here, also those that this user has left.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
         self.groups.known.keys().copied()
+    }
+
+    /// Whether the relay has told, on this connection, which groups there are and whether it offers a lobby.
+    pub fn groups_told(&self) -> bool {
+        self.groups.ready
+    }
+
+    /// The lobby that the relay offers (G3), as soon as it [told](Self::groups_told).
+    pub fn lobby(&self) -> Option<GroupId> {
+        self.groups.lobby
     }
 
     /// What is known of a group.
@@ -90,15 +101,15 @@ impl Client {
         if self.groups.known.get(group).is_some_and(|known| known.log.roster().is_member(&self.config.user)) {
             return Err(ApiMisuse::WrongState.into());
         }
-        let sync = self.groups.syncs.entry(*group).or_insert_with(Sync::default);
+        let sync = self.groups.syncs.entry(*group).or_default();
         sync.join = true;
         self.begin_sync(*group);
         self.settle();
         Ok(())
     }
 
-    /// Adds users. Fails with `NotFound`, with `NotPermitted` for who is no admin or where they are members already, and
-    /// with `Busy`.
+    /// Adds users. Fails with `NotFound`, with `NotPermitted` for who is no admin or where they are members already, with
+    /// `TooLarge` where somebody stands twice, and with `Busy`.
     pub fn add_to_group(&mut self, group: &GroupId, users: &[UserName], now: u64) -> Result<(), Error> {
         for some in users.chunks(USERS_PER_ENTRY) {
             self.change_group(group, Action::Add { users: some.to_vec() }, now)?;
@@ -120,13 +131,15 @@ impl Client {
         self.change_group(group, Action::Admin { user: user.clone(), admin }, now)
     }
 
-    /// Gives a group another name.
+    /// Gives a group another name. Fails also with `TooLarge` for one that is empty or longer than 128 bytes.
     pub fn rename_group(&mut self, group: &GroupId, name: &str, now: u64) -> Result<(), Error> {
         self.change_group(group, Action::Rename { name: name.to_owned() }, now)
     }
 
     fn change_group(&mut self, group: &GroupId, action: Action, now: u64) -> Result<(), Error> {
         self.advance(now);
+        // Else it would wait, and be saved as it is, for an entry that nobody can sign.
+        action.check().map_err(|_| ApiMisuse::TooLarge)?;
         let epoch = self.own_epoch()?;
         let known = self.groups.known.get_mut(group).ok_or(ApiMisuse::NotFound)?;
         if known.wishes.fork.is_some() {
@@ -265,12 +278,19 @@ impl Client {
     pub(in crate::client) fn entry_refused(&mut self, group: GroupId, refusal: Refusal) {
         match refusal.code {
             RefusalCode::EntryOutdated => {
-                // Somebody was faster: on top of theirs another one is signed.
+                // Somebody was faster: when theirs is known, another one is signed on top of it. Until then this one stays,
+                // or a relay that refuses it and keeps it would get two for one place. For another epoch it is signed anew.
+                let epoch = self.own_epoch().ok();
+                let mut refused = None;
                 if let Some(known) = self.groups.known.get_mut(&group) {
-                    known.wishes.signed = None;
+                    refused = known.wishes.signed.as_ref().map(|signed| signed.entry().sequence);
+                    known.wishes.signed.take_if(|signed| Some(signed.entry().epoch) != epoch);
                 }
                 self.groups.save_wishes(group, &mut self.changes);
                 self.begin_sync(group);
+                if let Some(sync) = self.groups.syncs.get_mut(&group) {
+                    sync.refused = refused;
+                }
             }
             RefusalCode::RateLimited | RefusalCode::Unavailable => {
                 let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(RETRY_AFTER, REST_MAX);

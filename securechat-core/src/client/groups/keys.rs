@@ -1,6 +1,6 @@
 //! Sender keys: handed to every device of every member, taken from theirs (G4, G8).
 
-use super::state::{Handed, Own, STRAY_KEYS, Wanted};
+use super::state::{Handed, Known, Own, STRAY_KEYS, Wanted};
 use crate::client::Client;
 use crate::client::outbox::Outgoing;
 use crate::content::{Body, Content, GroupControl};
@@ -39,6 +39,19 @@ impl Client {
             !roster.is_member(user) || pin.check_send().is_err() || !handed.devices.iter().all(listed)
         };
         key.is_spent(roster, self.now) || known.own.handed.iter().any(lost)
+    }
+
+    /// A device goes on from an older copy of its state: it may have lost what it was handed, and who has the copy may have
+    /// it. The next message goes under another key.
+    pub(in crate::client) fn spend_keys_of(&mut self, device: &Identity) {
+        let has = |known: &Known| known.own.handed.values().any(|handed| handed.devices.contains(device));
+        let groups = self.groups.known.iter().filter(|(_, known)| has(known)).map(|(group, _)| *group);
+        for group in groups.collect::<Vec<_>>() {
+            if let Some(known) = self.groups.known.get_mut(&group) {
+                known.own = Own::default();
+            }
+            self.groups.save_own(group, &mut self.changes);
+        }
     }
 
     /// Hands the key to every device of every member that has not got it: from where its user came on.

@@ -44,6 +44,8 @@ pub(in crate::client) struct Groups {
     pub(super) fetching: BTreeSet<UserName>,
     /// Whether the relay has told which groups there are, on this connection.
     pub(super) ready: bool,
+    /// The lobby that it offers.
+    pub(super) lobby: Option<GroupId>,
     /// The groups that it named so far.
     pub(super) named: BTreeSet<GroupId>,
     /// What members were asked for, so that nobody is asked twice on a connection.
@@ -145,6 +147,8 @@ pub(super) struct Sync {
     pub(super) looked_up: BTreeSet<UserName>,
     /// Entries that came, before which this group was not known.
     pub(super) news: bool,
+    /// The place of an entry that the relay refused because another one has it.
+    pub(super) refused: Option<u32>,
 }
 
 impl Wishes {
@@ -205,6 +209,7 @@ impl Groups {
         self.named.clear();
         self.asked.clear();
         self.ready = false;
+        self.lobby = None;
         self.rest = 0;
         self.out.values_mut().for_each(|message| message.in_flight = false);
     }

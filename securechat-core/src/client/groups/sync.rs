@@ -12,6 +12,9 @@ use crate::limits::{GROUPS_PER_USER, ROSTER_ENTRIES};
 use crate::roster::{Action, GroupId, SignedEntry};
 use crate::wire::{self, GroupHead, Refusal, RefusalCode, Request};
 
+/// How long a relay is not asked to take entries after what it said of a log cannot be right, in milliseconds.
+const DOUBTED: u64 = 60_000;
+
 /// What is known about the signer of an entry.
 enum Signer {
     /// In the actor's list of the epoch named.
@@ -34,6 +37,7 @@ impl Client {
             return self.ask_for_groups(last.group);
         }
         self.groups.ready = true;
+        self.groups.lobby = page.lobby.map(|lobby| lobby.group);
         // Groups that the relay does not name any more: its log says why, or it hides them.
         let own = &self.config.user;
         let members = self.groups.known.iter().filter(|(_, known)| known.log.roster().is_member(own));
@@ -55,7 +59,8 @@ impl Client {
     pub(in crate::client) fn head_told(&mut self, head: &GroupHead) {
         let Some(known) = self.groups.known.get(&head.group) else { return self.begin_sync(head.group) };
         let roster = known.log.roster();
-        if head.sequence > roster.sequence() {
+        // A lower one is looked at too: either it is on its way since before, or the relay has forgotten entries.
+        if head.sequence != roster.sequence() {
             self.begin_sync(head.group);
         } else if known.log.entry(head.sequence).is_some_and(|entry| entry.hash() != head.hash) {
             self.sync_whole(head.group);
@@ -87,7 +92,11 @@ impl Client {
     pub(in crate::client) fn log_came(&mut self, group: GroupId, from: u32, page: &wire::Log) {
         let Some(sync) = self.groups.syncs.get_mut(&group) else { return };
         sync.asked = false;
-        if let Err(error) = read_page(sync, from, page) {
+        let known = self.groups.known.get(&group).map_or(0, |known| known.log.roster().sequence());
+        if page.sequence < known {
+            // It took the entries that are known here, or they came from who saw it take them.
+            self.log_doubted(group);
+        } else if let Err(error) = read_page(sync, from, page) {
             self.log_failed(group, error);
         }
     }
@@ -107,6 +116,13 @@ impl Client {
                 self.tell(Event::Unopened { claimed: waiting.claimed });
             }
         }
+    }
+
+    /// The relay denies an entry that it took, or refuses one for another that it does not show. What this device wants
+    /// waits, and is not asked for again and again.
+    fn log_doubted(&mut self, group: GroupId) {
+        self.groups.rest = self.now.saturating_add(DOUBTED);
+        self.log_failed(group, PeerMisbehaved::RosterOrder.into());
     }
 
     fn log_failed(&mut self, group: GroupId, error: Error) {
@@ -160,6 +176,9 @@ impl Client {
         let own = self.config.user.clone();
         let Some(known) = self.groups.known.get_mut(&group) else { return };
         let roster = known.log.roster();
+        if sync.refused.is_some_and(|sequence| roster.sequence() < sequence) {
+            return self.log_doubted(group);
+        }
         let member = roster.is_member(&own);
         if sync.news && member {
             self.tell(Event::GroupJoined { group });

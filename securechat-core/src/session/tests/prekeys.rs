@@ -62,7 +62,7 @@ impl Shelf {
         };
         if arrives {
             self.take(&publication);
-            sessions.prekeys_published(&publication);
+            sessions.prekeys_published(&publication, *now);
         }
         true
     }

@@ -227,7 +227,7 @@ impl Peer {
     fn fill_shelf(&mut self) {
         let Device { local, sessions, rng, now, .. } = &mut self.device;
         let publication = sessions.prekeys_to_publish(local, &[], *now, rng).unwrap().unwrap();
-        sessions.prekeys_published(&publication);
+        sessions.prekeys_published(&publication, *now);
         self.shelf = publication.prekeys.into_iter().step_by(8).collect();
     }
 }

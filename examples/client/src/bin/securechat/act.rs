@@ -1,13 +1,14 @@
 //! What each command does.
 
 use crate::app::{App, Exit, Offer, Waiting};
-use crate::command::{COMMANDS, Command};
+use crate::command::{COMMANDS, Command, To};
 use crate::form::{Form, Purpose};
 use crate::progress::Transfer;
 use crate::screen::Tone;
 use crate::{past, sentence};
 use securechat_client::{Cost, Error};
 use securechat_core::client::TransferState;
+use securechat_core::content::Conversation;
 use securechat_core::error::{ApiMisuse, Error as CoreError};
 use securechat_core::event::RequestKind;
 use securechat_core::identity::{Fingerprint, Identity, Trust, UserName};
@@ -28,15 +29,19 @@ impl App {
         match command {
             Command::Say(text) => match self.current.clone() {
                 Some(to) => self.send(&to, &text),
-                None => self.fail(Exit::Failed, "to whom? begin with /pm NAME"),
+                None => self.fail(Exit::Failed, "to whom? begin with /pm NAME or /pm #GROUP"),
             },
-            Command::Message { to, text } => {
-                self.names.add(to.as_str());
-                if let Some(text) = text {
-                    self.send(&to, &text);
-                }
-                self.current = Some(to);
-            }
+            Command::Message { to, text } => self.write_to(to, text),
+            Command::New { name, open } => self.new_group(name, open),
+            Command::Join(group) => self.join(group),
+            Command::Invite(users) => self.invite(users),
+            Command::Remove(users) => self.remove(users),
+            Command::Leave => self.leave_group(),
+            Command::Groups => self.show_groups(),
+            Command::Members => self.show_members(),
+            Command::Admin { user, admin } => self.set_admin(user, admin),
+            Command::Rename(name) => self.rename(name),
+            Command::Fork { other } => self.resolve_fork(other),
             Command::Register => self.continue_form(Form::new(Purpose::Register)),
             Command::LogIn { code } => self.continue_form(Form::new(Purpose::LogIn { code })),
             Command::ChangePassword => self.continue_form(Form::new(Purpose::ChangePassword)),
@@ -85,17 +90,28 @@ impl App {
         }
     }
 
-    fn send(&mut self, to: &UserName, text: &str) {
+    fn write_to(&mut self, to: To, text: Option<String>) {
+        let Some(to) = self.conversation(to) else { return };
+        self.names.add(&self.name_of(&to));
+        if let Some(text) = text {
+            self.send(&to, &text);
+        }
+        self.current = Some(to);
+    }
+
+    fn send(&mut self, to: &Conversation, text: &str) {
         let sent = self.chat.send_text(to.clone(), text);
         if let Some(id) = self.check(sent) {
             self.unsent.insert(id);
         }
     }
 
-    fn send_file(&mut self, to: UserName, path: &Path) {
+    fn send_file(&mut self, to: To, path: &Path) {
+        let Some(to) = self.conversation(to) else { return };
         let sent = self.chat.send_file(to.clone(), path);
         if let Some(file) = self.check(sent) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let to = self.name_of(&to);
             self.screen.say(Tone::Note, &format!("sending {name} to {to}"));
             self.transfers.insert(file, Transfer::new(name, to, 0));
         }
@@ -131,7 +147,10 @@ impl App {
                 TransferState::Paused => "waiting for room on the disk",
             };
             let (done, size) = (sentence::size(transfer.done), sentence::size(transfer.size));
-            let line = format!("{number}: {} {way} {}, {done} of {size}, {state}", transfer.name, transfer.with);
+            // The engine knows of a file that comes who sends it, and this program also in which group.
+            let with = self.transfers.get(&transfer.file).map(|known| known.with.clone());
+            let with = with.unwrap_or_else(|| self.name_of(&transfer.with));
+            let line = format!("{number}: {} {way} {with}, {done} of {size}, {state}", transfer.name);
             self.screen.say(Tone::Note, &line);
         }
     }
@@ -301,6 +320,8 @@ impl App {
         let (asked, kind) = match form.purpose.clone() {
             Purpose::Enter => (self.chat.call(move |client, now| client.enter(&first, now)), RequestKind::Enter),
             Purpose::Register => {
+                // Who is new lands in the lobby.
+                self.wants_lobby = true;
                 (self.chat.call(move |client, now| client.register(&first, now)), RequestKind::Register)
             }
             Purpose::LogIn { code } => {

@@ -2,15 +2,17 @@
 
 use crate::complete::Names;
 use crate::form::Form;
+use crate::groups::Known;
 use crate::progress::Transfer;
 use crate::screen::{Screen, Tone};
 use crate::secrets::Secrets;
 use crate::sentence;
 use crate::terminal::{Ask, Terminal, Typed};
 use securechat_client::{Chat, Error, Update};
-use securechat_core::content::MessageId;
+use securechat_core::content::{Conversation, MessageId};
 use securechat_core::event::{FileId, LinkId, RequestKind};
 use securechat_core::identity::{Fingerprint, Identity, UserName};
+use securechat_core::roster::GroupId;
 use securechat_core::wire::Presence;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -56,13 +58,18 @@ pub(crate) enum Waiting {
     SafetyNumber { user: UserName, compared: bool },
     /// A change to one's own devices.
     Devices,
+    /// What was done to a group.
+    Group(GroupId),
+    /// The relay's word on its lobby.
+    Lobby,
 }
 
 /// An offered file.
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
     pub(crate) file: FileId,
-    pub(crate) from: UserName,
+    /// From whom, and in which group.
+    pub(crate) from: String,
     pub(crate) name: String,
     pub(crate) size: u64,
 }
@@ -81,7 +88,15 @@ pub(crate) struct App {
     pub(crate) accepted: Vec<Fingerprint>,
     /// Whether the relay is to know this device already.
     pub(crate) registered: bool,
-    pub(crate) current: Option<UserName>,
+    pub(crate) current: Option<Conversation>,
+    /// What the groups are called.
+    pub(crate) groups: Vec<Known>,
+    /// The group that lines go to as soon as this user is in it.
+    pub(crate) entering: Option<GroupId>,
+    /// Whether to come into the lobby that the relay offers.
+    pub(crate) wants_lobby: bool,
+    /// Whether the relay has just said why it did not take a change to a group.
+    pub(crate) group_refused: bool,
     pub(crate) users: BTreeMap<UserName, Presence>,
     pub(crate) links: BTreeMap<LinkId, Option<UserName>>,
     /// Links whose other side waits to be accepted.
@@ -114,6 +129,7 @@ impl App {
         downloads: PathBuf,
         trusted: Vec<Fingerprint>,
         registered: bool,
+        wants_lobby: bool,
     ) -> Self {
         Self {
             chat,
@@ -127,6 +143,10 @@ impl App {
             accepted: Vec::new(),
             registered,
             current: None,
+            groups: Vec::new(),
+            entering: None,
+            wants_lobby,
+            group_refused: false,
             users: BTreeMap::new(),
             links: BTreeMap::new(),
             unverified: Vec::new(),
@@ -147,6 +167,7 @@ impl App {
 
     /// Runs to the end of the input, or until nothing more can be done.
     pub(crate) fn run(mut self, inputs: &Receiver<Input>) -> Exit {
+        self.learn_groups();
         loop {
             self.ask();
             if self.leaving && self.is_done() {
@@ -264,7 +285,10 @@ impl App {
             None if self.waiting.is_some() && (!self.is_interactive() || self.waiting == Some(Waiting::Connection)) => {
                 return;
             }
-            None => Ask::Line { prompt: self.current.as_ref().map_or("> ".into(), |user| format!("{user}> ")) },
+            None => {
+                let to = self.current.as_ref().map(|to| self.prompt_of(to)).unwrap_or_default();
+                Ask::Line { prompt: format!("{to}> ") }
+            }
         };
         self.asked = true;
         self.terminal.ask(ask);
@@ -289,6 +313,9 @@ impl App {
     fn tick(&mut self) {
         if let Some(Waiting::SafetyNumber { user, compared }) = self.waiting.clone() {
             self.try_safety_number(&user, compared);
+        }
+        if self.waiting == Some(Waiting::Lobby) {
+            self.try_lobby();
         }
         if self.waiting.is_none() || self.leaving || self.since.elapsed() < self.patience() {
             return;

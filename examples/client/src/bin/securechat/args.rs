@@ -32,6 +32,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FINGERPRINT", value_parser = fingerprint)]
     pub(crate) trust: Vec<Fingerprint>,
 
+    /// Come into the relay's lobby, which everyone there can read, its operator included
+    #[arg(long)]
+    pub(crate) lobby: bool,
+
     /// The suites to use, best first: 0x0301 0x0302 (post-quantum hybrid), 0x0101 0x0102 (X25519), 0x0201 0x0202 (RSA)
     #[arg(long, value_name = "SUITE,...", value_delimiter = ',', value_parser = suite)]
     pub(crate) suites: Vec<Suite>,
@@ -93,7 +97,7 @@ const AFTER: &str = "\
 Commands come from the keyboard or from a pipe; /help lists them. From a pipe, each is finished before the next is read.
 
 Exit status: 0 all went well, 1 a command failed, 2 wrong usage, 3 not connected, 4 not logged in,
-5 the state cannot be opened or saved, 6 a key is not the one expected";
+5 the state cannot be opened or saved, 6 a key is not the one expected, or a group has two histories";
 
 fn user(text: &str) -> Result<UserName, String> {
     UserName::new(text).map_err(|error| error.to_string())

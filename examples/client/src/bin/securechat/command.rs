@@ -4,6 +4,14 @@ use securechat_core::identity::{Fingerprint, UserName};
 use securechat_core::wire::Presence;
 use std::path::PathBuf;
 
+/// With whom a command is to talk.
+#[derive(Debug, PartialEq)]
+pub(crate) enum To {
+    User(UserName),
+    /// What follows the `#`: a name of a group or digits of its id.
+    Group(String),
+}
+
 /// A line, understood.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
@@ -14,12 +22,31 @@ pub(crate) enum Command {
         code: Option<u32>,
     },
     Users,
+    New {
+        name: String,
+        open: bool,
+    },
+    /// The group, or the lobby.
+    Join(Option<String>),
+    Invite(Vec<UserName>),
+    Remove(Vec<UserName>),
+    Leave,
+    Groups,
+    Members,
+    Admin {
+        user: UserName,
+        admin: bool,
+    },
+    Rename(String),
+    Fork {
+        other: bool,
+    },
     Message {
-        to: UserName,
+        to: To,
         text: Option<String>,
     },
     File {
-        to: UserName,
+        to: To,
         path: PathBuf,
     },
     Accept {
@@ -78,14 +105,27 @@ const fn entry(name: &'static str, words: &'static str, about: &'static str, com
     Entry { name, words, about, completed }
 }
 
+/// Users of one command that are completed.
+const USERS_COMPLETED: usize = 32;
+
 /// Every command, in the order of the help.
 pub(crate) const COMMANDS: &[Entry] = &[
     entry("/register", "", "make an account at the relay, with this device as its first", &[]),
     entry("/login", "[CODE]", "log in to an account that exists, from a new device", &[]),
     entry("/users", "", "who is here", &[]),
-    entry("/pm", "NAME [TEXT]", "write to NAME; lines without a command go there too from then on", &[Word::User]),
-    entry("/file", "NAME PATH", "send a file", &[Word::User, Word::Path]),
+    entry("/pm", "NAME|#GROUP [TEXT]", "write to NAME or #GROUP; lines without a command go there too", &[Word::User]),
+    entry("/file", "NAME|#GROUP PATH", "send a file", &[Word::User, Word::Path]),
     entry("/accept", "[NUMBER] [FOLDER]", "take an offered file", &[Word::Path, Word::Path]),
+    entry("/new", "NAME [--open]", "make a group; into an --open one comes whoever wants to", &[]),
+    entry("/join", "[#GROUP|ID]", "come into an open group; without one, into the relay's lobby", &[Word::User]),
+    entry("/invite", "USER...", "add users to this group", &[Word::User; USERS_COMPLETED]),
+    entry("/remove", "USER...", "remove users from this group", &[Word::User; USERS_COMPLETED]),
+    entry("/leave", "", "leave this group", &[]),
+    entry("/groups", "", "your groups", &[]),
+    entry("/members", "", "who is in this group", &[]),
+    entry("/admin", "USER [off]", "let USER change this group, or no more", &[Word::User]),
+    entry("/rename", "NAME", "give this group another name", &[]),
+    entry("/fork", "keep|other", "two histories of this group were shown: which one counts", &[]),
     entry("/history", "[NUMBER]", "what was said last in this conversation", &[]),
     entry("/search", "WORDS", "what has all these words in it, in any conversation", &[]),
     entry("/export", "[--encrypted] FILE", "write all that was said to a new file", &[Word::Path, Word::Path]),
@@ -123,8 +163,21 @@ impl Command {
             "/register" => Self::Register,
             "/login" => Self::LogIn { code: code(first)? },
             "/users" => Self::Users,
-            "/pm" => Self::Message { to: user(first, name)?, text: some(more) },
-            "/file" if !more.is_empty() => Self::File { to: user(first, name)?, path: path(more) },
+            "/pm" => Self::Message { to: to(first, name)?, text: some(more) },
+            "/file" if !more.is_empty() => Self::File { to: to(first, name)?, path: path(more) },
+            "/new" if !matches!(words, "" | "--open") => match words.strip_suffix(" --open") {
+                Some(called) => Self::New { name: called.trim_end().to_owned(), open: true },
+                None => Self::New { name: words.to_owned(), open: false },
+            },
+            "/join" => Self::Join(some(words)),
+            "/invite" => Self::Invite(users(words, name)?),
+            "/remove" => Self::Remove(users(words, name)?),
+            "/leave" => Self::Leave,
+            "/groups" => Self::Groups,
+            "/members" => Self::Members,
+            "/admin" if matches!(more, "" | "off") => Self::Admin { user: user(first, name)?, admin: more.is_empty() },
+            "/rename" if !words.is_empty() => Self::Rename(words.to_owned()),
+            "/fork" if matches!(words, "keep" | "other") => Self::Fork { other: words == "other" },
             "/accept" => match first.parse() {
                 Ok(number) => Self::Accept { number: Some(number), folder: some(more).map(|folder| path(&folder)) },
                 Err(_) => Self::Accept { number: None, folder: some(words).map(|folder| path(&folder)) },
@@ -186,6 +239,25 @@ fn user(word: &str, command: &str) -> Result<UserName, String> {
     UserName::new(word.trim_start_matches('@')).map_err(|error| error.to_string())
 }
 
+/// A user, or a group behind a `#`.
+fn to(word: &str, command: &str) -> Result<To, String> {
+    match word.strip_prefix('#') {
+        Some("") => Err(usage(command)),
+        Some(group) => Ok(To::Group(group.to_owned())),
+        None => user(word, command).map(To::User),
+    }
+}
+
+/// One user or more.
+fn users(words: &str, command: &str) -> Result<Vec<UserName>, String> {
+    let users: Vec<UserName> = words
+        .split([' ', ',', '\t'])
+        .filter(|word| !word.is_empty())
+        .map(|word| user(word, command))
+        .collect::<Result<_, _>>()?;
+    if users.is_empty() { Err(usage(command)) } else { Ok(users) }
+}
+
 /// How many messages to show: 20 unless it is said.
 fn count(word: &str) -> Result<usize, String> {
     match word {
@@ -243,11 +315,14 @@ mod tests {
 
     #[test]
     fn words_land_where_they_belong() {
-        assert_eq!(parse("/pm bob  hello   you"), Command::Message { to: bob(), text: Some("hello   you".into()) });
-        assert_eq!(parse("/pm @bob"), Command::Message { to: bob(), text: None });
-        assert_eq!(parse("/file bob a b.txt"), Command::File { to: bob(), path: "a b.txt".into() });
-        assert_eq!(parse("/file bob 'a b.txt'"), Command::File { to: bob(), path: "a b.txt".into() });
-        assert_eq!(parse("/file bob a\\ b.txt"), Command::File { to: bob(), path: "a b.txt".into() });
+        assert_eq!(
+            parse("/pm bob  hello   you"),
+            Command::Message { to: To::User(bob()), text: Some("hello   you".into()) }
+        );
+        assert_eq!(parse("/pm @bob"), Command::Message { to: To::User(bob()), text: None });
+        assert_eq!(parse("/file bob a b.txt"), Command::File { to: To::User(bob()), path: "a b.txt".into() });
+        assert_eq!(parse("/file bob 'a b.txt'"), Command::File { to: To::User(bob()), path: "a b.txt".into() });
+        assert_eq!(parse("/file bob a\\ b.txt"), Command::File { to: To::User(bob()), path: "a b.txt".into() });
         assert_eq!(parse("/accept"), Command::Accept { number: None, folder: None });
         assert_eq!(parse("/accept 2"), Command::Accept { number: Some(2), folder: None });
         assert_eq!(parse("/accept 2 in here"), Command::Accept { number: Some(2), folder: Some("in here".into()) });
@@ -267,10 +342,31 @@ mod tests {
     }
 
     #[test]
+    fn groups_have_names_of_many_words() {
+        let group = || To::Group("our-trip".into());
+        assert_eq!(parse("/pm #our-trip hi all"), Command::Message { to: group(), text: Some("hi all".into()) });
+        assert_eq!(parse("/file #our-trip a b"), Command::File { to: group(), path: "a b".into() });
+        assert_eq!(parse("/new our trip"), Command::New { name: "our trip".into(), open: false });
+        assert_eq!(parse("/new our trip --open"), Command::New { name: "our trip".into(), open: true });
+        assert_eq!(parse("/join"), Command::Join(None));
+        assert_eq!(parse("/join #lobby"), Command::Join(Some("#lobby".into())));
+        assert_eq!(parse("/invite bob"), Command::Invite(vec![bob()]));
+        assert_eq!(parse("/remove @bob, bob"), Command::Remove(vec![bob(), bob()]));
+        assert_eq!(parse("/admin bob"), Command::Admin { user: bob(), admin: true });
+        assert_eq!(parse("/admin bob off"), Command::Admin { user: bob(), admin: false });
+        assert_eq!(parse("/rename the trip"), Command::Rename("the trip".into()));
+        assert_eq!(parse("/fork other"), Command::Fork { other: true });
+    }
+
+    #[test]
     fn mistakes_say_how_it_is_written() {
         let mistake = |line| Command::parse(line).unwrap_err();
-        assert_eq!(mistake("/pm"), "write /pm NAME [TEXT]");
-        assert_eq!(mistake("/file bob"), "write /file NAME PATH");
+        assert_eq!(mistake("/pm"), "write /pm NAME|#GROUP [TEXT]");
+        assert_eq!(mistake("/file bob"), "write /file NAME|#GROUP PATH");
+        assert_eq!(mistake("/new --open"), "write /new NAME [--open]");
+        assert_eq!(mistake("/invite"), "write /invite USER...");
+        assert_eq!(mistake("/admin bob on"), "write /admin USER [off]");
+        assert_eq!(mistake("/fork"), "write /fork keep|other");
         assert_eq!(mistake("/history all"), "write /history [NUMBER]");
         assert_eq!(mistake("/export --encrypted"), "write /export [--encrypted] FILE");
         assert_eq!(mistake("/start-over"), "write /start-over yes");
@@ -284,7 +380,9 @@ mod tests {
     #[test]
     fn every_entry_parses() {
         for entry in COMMANDS {
-            let words = entry.words.replace(['[', ']'], "").replace("NAME|FINGERPRINT", "bob").replace("NAME", "bob");
+            let words = entry.words.replace(['[', ']'], "").replace("NAME|FINGERPRINT", "bob").replace("keep|", "");
+            let words =
+                words.replace("|#GROUP", "").replace("NAME", "bob").replace("USER...", "bob").replace("USER", "bob");
             let words = words.replace("FINGERPRINT", &"00".repeat(32)).replace("CODE", "123456").replace("NUMBER", "1");
             let line = format!("{} {words}", entry.name);
             assert!(Command::parse(&line).is_ok_and(|command| command.is_some()), "{line}");

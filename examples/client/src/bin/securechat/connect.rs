@@ -97,7 +97,7 @@ impl App {
         let is_relay = user.is_none();
         if let Some(user) = &user {
             self.names.add(user.as_str());
-            self.current.get_or_insert_with(|| user.clone());
+            self.current.get_or_insert_with(|| user.into());
         }
         self.links.insert(link, user);
         // A device that the relay knows logs in by its key, and needs no other password.
@@ -179,6 +179,7 @@ impl App {
             self.fail_for_good(Exit::NotLoggedIn, &sentence);
         } else {
             self.waiting = None;
+            self.group_refused = request == RequestKind::Group;
             self.fail(Exit::Failed, &sentence);
         }
     }

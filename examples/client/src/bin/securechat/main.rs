@@ -9,6 +9,7 @@ mod command;
 mod complete;
 mod connect;
 mod form;
+mod groups;
 mod past;
 mod place;
 mod progress;
@@ -108,7 +109,7 @@ fn start(args: Args) -> Result<Exit, Error> {
         screen.say(Tone::Warning, "no relay yet: give --relay ADDRESS, as its operator hands it out");
     }
     let downloads = place::downloads(args.downloads);
-    let mut app = App::new(chat, me, screen, terminal, names, secrets, downloads, args.trust, registered);
+    let mut app = App::new(chat, me, screen, terminal, names, secrets, downloads, args.trust, registered, args.lobby);
     if waits {
         app.wait_for(Waiting::Connection);
     }

@@ -22,9 +22,9 @@ impl App {
     /// Shows the last messages of the conversation.
     pub(crate) fn history(&mut self, count: usize) {
         let Some(with) = self.current.clone() else {
-            return self.fail(Exit::Failed, "of which conversation? begin with /pm NAME");
+            return self.fail(Exit::Failed, "of which conversation? begin with /pm NAME or /pm #GROUP");
         };
-        let found = self.chat.with_state(move |state| state.history(&Conversation::User(with), count));
+        let found = self.chat.with_state(move |state| state.history(&Conversation::from(&with), count));
         let Some(entries) = self.check(found) else { return };
         if entries.is_empty() {
             self.screen.say(Tone::Note, "nothing was said here yet");
@@ -49,12 +49,15 @@ impl App {
         let who = if mine { "you" } else { entry.from.as_str() };
         let to = match &entry.conversation {
             Conversation::User(user) if mine && with_conversation => format!(" to {user}"),
-            Conversation::Group(_) if with_conversation => format!(" in {}", entry.conversation),
+            Conversation::Group(_) if with_conversation => {
+                format!(" in {}", self.name_of(&(&entry.conversation).into()))
+            }
             _ => String::new(),
         };
+        let mark = if entry.before_removal { sentence::before_removal(entry.from.as_str()) } else { String::new() };
         let edited = if entry.edited.is_some() { " (edited)" } else { "" };
         let failed = if entry.failed { " (not sent)" } else { "" };
-        let head = format!("{} {who}{to}{edited}{failed}: ", sentence::time(entry.time()));
+        let head = format!("{} {who}{to}{mark}{edited}{failed}: ", sentence::time(entry.time()));
         match (&entry.text, &entry.file) {
             _ if entry.deleted => self.screen.message(tone, &head, "(took a message back)"),
             (_, Some(file)) => {

@@ -3,7 +3,6 @@
 use crate::screen::Screen;
 use crate::sentence;
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use securechat_core::content::Conversation;
 use std::time::{Duration, Instant};
 
 /// How often a line that takes the place of the last one is drawn.
@@ -18,7 +17,8 @@ const NAME_SHOWN: usize = 24;
 /// A transfer on its way.
 pub(crate) struct Transfer {
     pub(crate) name: String,
-    pub(crate) with: Conversation,
+    /// With whom, as it is shown.
+    pub(crate) with: String,
     /// Counts; it draws nothing itself, since a line that is being typed stands below.
     bar: ProgressBar,
     /// Quarters of it that were reported.
@@ -28,7 +28,7 @@ pub(crate) struct Transfer {
 
 impl Transfer {
     /// Begins to count at `done` bytes.
-    pub(crate) fn new(name: String, with: impl Into<Conversation>, done: u64) -> Self {
+    pub(crate) fn new(name: String, with: impl Into<String>, done: u64) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_position(done);
         bar.reset_eta();
         Self { name, with: with.into(), bar, quarters: 0, drawn: Instant::now() }
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(bar(50, 100), format!("[{}{}]", "#".repeat(12), "-".repeat(12)));
         assert_eq!(bar(u64::MAX, u64::MAX), format!("[{}]", "#".repeat(24)));
         assert_eq!([0, 119, 120, 7_200].map(time), ["0 s", "119 s", "2 min", "2 h"]);
-        let transfer = Transfer::new("a".into(), "bob".parse::<Conversation>().unwrap(), 0);
+        let transfer = Transfer::new("a".into(), "bob", 0);
         assert!(transfer.pace(5_000_000, 10_000_000).starts_with("50 % of 10.0 MB, "));
     }
 }

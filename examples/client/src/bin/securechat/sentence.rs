@@ -1,7 +1,8 @@
-//! What went wrong, in one sentence that a person can act on.
+//! What went wrong, and what has to be known, in sentences that a person can act on.
 
 use securechat_core::error::{ApiMisuse, Error as CoreError, PeerMisbehaved};
-use securechat_core::event::RequestKind;
+use securechat_core::event::{GroupChange, RequestKind};
+use securechat_core::identity::UserName;
 use securechat_core::limits::TEXT_MAX;
 use securechat_core::wire::{CloseCode, RefusalCode};
 
@@ -35,6 +36,9 @@ pub(crate) fn refusal(request: RequestKind, code: RefusalCode, retry_after: u32)
         (RefusalCode::TooLarge, _) => "that is larger than the relay allows",
         (RefusalCode::BundleRefused, _) => "the relay refused this device's keys: is the clock right?",
         (RefusalCode::NotFound, _) => "the relay does not have that any more",
+        (RefusalCode::EntryRefused, _) => {
+            "the relay did not take this change to the group: /members shows what it is now"
+        }
         _ => "the relay refused the request",
     };
     match retry_after {
@@ -70,8 +74,78 @@ pub(crate) fn error(error: CoreError) -> String {
         CoreError::ApiMisuse(ApiMisuse::Record) => {
             "the saved state is damaged: restore a copy, or begin as a new device".into()
         }
+        CoreError::ApiMisuse(ApiMisuse::NotPermitted) => {
+            "that is not for you to do in this group: /members shows who is in it and who may change it".into()
+        }
+        CoreError::ApiMisuse(ApiMisuse::RosterForked) => {
+            "two histories of this group were shown: nothing is sent before you choose /fork keep or /fork other".into()
+        }
         other => other.to_string(),
     }
+}
+
+/// Who reads an open group (G3).
+pub(crate) const OPEN_GROUP: &str = "everyone who can register at this relay can read this, its operator included";
+
+/// Behind the sender of a message who did not know yet that somebody was removed (G7).
+pub(crate) fn before_removal(sender: &str) -> String {
+    format!(" (before {sender} knew of a removal: who was removed may read it)")
+}
+
+/// What a fork is, what it may mean, and what to do about it (G6).
+pub(crate) fn forked(group: &str, by: &str, sequence: u32) -> [String; 3] {
+    [
+        format!("{group} HAS TWO HISTORIES: of its change {sequence}, {by} signed another one than you know"),
+        format!("{by} shows some members other things than others, or somebody else has a key of {by}"),
+        format!(
+            "ask the others what /members shows them; nothing is sent to {group} before you choose it with /pm and then \
+             /fork keep, for what you know, or /fork other"
+        ),
+    ]
+}
+
+/// After the choice.
+pub(crate) fn fork_decided(group: &str, other: bool) -> String {
+    match other {
+        false => format!("what you knew of {group} counts; whoever takes the other history cannot read you"),
+        true => format!("the other history of {group} counts now: look at /members before you write"),
+    }
+}
+
+/// Why nothing came of what was done to a group, or what is wrong with what the relay shows of it.
+pub(crate) fn group_refused(group: &str, error: CoreError) -> String {
+    match error {
+        CoreError::ApiMisuse(ApiMisuse::NotFound) => format!("there is no group {group} here that you could join"),
+        CoreError::ApiMisuse(ApiMisuse::NotPermitted) => {
+            format!("{group} did not allow it: it is closed and somebody has to /invite you, or you may not change it")
+        }
+        CoreError::ApiMisuse(_) => format!("{group}: {}", self::error(error)),
+        error => format!("what the relay shows of {group} cannot be right ({error}): none of that counts"),
+    }
+}
+
+/// What somebody did to a group.
+pub(crate) fn changed(group: &str, by: &UserName, change: &GroupChange, me: &UserName) -> String {
+    let you = |user: &UserName| if user == me { "you".to_owned() } else { user.to_string() };
+    let names = |users: &[UserName]| users.iter().map(you).collect::<Vec<_>>().join(", ");
+    let who = you(by);
+    match change {
+        GroupChange::Added { users } if *users == [by.clone()] => format!("{who} came into {group}"),
+        GroupChange::Added { users } => format!("{who} added {} to {group}", names(users)),
+        GroupChange::Removed { users } if *users == [by.clone()] => format!("{who} left {group}"),
+        GroupChange::Removed { users } => format!("{who} removed {} from {group}", names(users)),
+        GroupChange::Admin { user, admin: true } => format!("{who} made {} an admin of {group}", you(user)),
+        GroupChange::Admin { user, admin: false } => {
+            format!("{who} took it back that {} may change {group}", you(user))
+        }
+        GroupChange::Renamed { name } => format!("{who} renamed {group}: {name}"),
+        _ => format!("{who} changed {group}"),
+    }
+}
+
+/// So many members.
+pub(crate) fn members(count: usize) -> String {
+    if count == 1 { "1 member".to_owned() } else { format!("{count} members") }
 }
 
 /// Why a link ended.
@@ -169,6 +243,37 @@ mod tests {
         ] {
             assert_eq!(time(seconds * 1_000), text);
         }
+    }
+
+    #[test]
+    fn what_happens_in_a_group_is_told_as_it_was_meant() {
+        let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| UserName::new(name).unwrap());
+        let told = |by: &UserName, change| changed("#trip", by, &change, &alice);
+        let (both, one) = (vec![bob.clone(), carol], vec![bob.clone()]);
+        assert_eq!(told(&alice, GroupChange::Added { users: both }), "you added bob, carol to #trip");
+        assert_eq!(told(&bob, GroupChange::Added { users: one.clone() }), "bob came into #trip");
+        assert_eq!(told(&alice, GroupChange::Removed { users: one.clone() }), "you removed bob from #trip");
+        assert_eq!(told(&bob, GroupChange::Removed { users: one }), "bob left #trip");
+        let you = vec![alice.clone()];
+        assert_eq!(told(&bob, GroupChange::Removed { users: you }), "bob removed you from #trip");
+        let admin = |admin| GroupChange::Admin { user: alice.clone(), admin };
+        assert_eq!(told(&bob, admin(true)), "bob made you an admin of #trip");
+        assert_eq!(told(&bob, admin(false)), "bob took it back that you may change #trip");
+        assert_eq!(told(&bob, GroupChange::Renamed { name: "tour".into() }), "bob renamed #trip: tour");
+    }
+
+    /// Each mark says what it means and what to do.
+    #[test]
+    fn the_marks_of_groups_are_in_words() {
+        assert!(OPEN_GROUP.contains("everyone who can register") && OPEN_GROUP.contains("operator"));
+        assert!(before_removal("bob").contains("who was removed may read it"));
+        let [what, why, advice] = forked("#trip", "bob", 7);
+        assert!(what.contains("TWO HISTORIES") && what.contains("change 7") && why.contains("key of bob"));
+        assert!(advice.contains("/fork keep") && advice.contains("/fork other"));
+        assert!(error(ApiMisuse::RosterForked.into()).contains("/fork keep"));
+        assert!(fork_decided("#trip", true).contains("/members"));
+        assert!(group_refused("#trip", ApiMisuse::NotFound.into()).contains("no group #trip"));
+        assert!(group_refused("#trip", PeerMisbehaved::RosterEntry.into()).contains("none of that counts"));
     }
 
     #[test]

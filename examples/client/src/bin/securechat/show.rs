@@ -20,6 +20,7 @@ impl App {
         match update {
             Update::Event(event) => {
                 let rest = self.show_connection(event).and_then(|event| self.show_file(event));
+                let rest = rest.and_then(|event| self.show_group(event));
                 rest.into_iter().for_each(|event| self.show_event(event));
             }
             Update::Unreached { error, retry, .. } if self.is_interactive() => {
@@ -138,10 +139,15 @@ impl App {
     /// Shows what happens to files; gives back what is about something else.
     fn show_file(&mut self, event: Event) -> Option<Event> {
         match event {
-            Event::FileOffered { from, file, name, size, .. } => {
+            Event::FileOffered { from, file, name, size, group, .. } => {
                 let number = self.offers.len() + 1;
                 self.names.add(from.as_str());
-                let sentence = format!("{from} offers {name} ({}): /accept {number} takes it", sentence::size(size));
+                let mark = group.filter(|group| group.before_removal);
+                let mark = mark.map(|_| sentence::before_removal(from.as_str())).unwrap_or_default();
+                let place = group.map(|group| format!(" in {}", self.name_of(&group.group.into()))).unwrap_or_default();
+                let from = format!("{from}{place}");
+                let size_shown = sentence::size(size);
+                let sentence = format!("{from}{mark} offers {name} ({size_shown}): /accept {number} takes it");
                 self.offers.push(Some(Offer { file, from, name, size }));
                 self.screen.say(Tone::Note, &sentence);
             }
@@ -151,11 +157,13 @@ impl App {
             Event::FileResumed { file, with, name, size, done, outgoing } => {
                 let way = if outgoing { "to" } else { "from" };
                 let sentence = format!(
-                    "{name} {way} {with} goes on: {} of {} are there",
+                    "{name} {way} {} goes on: {} of {} are there",
+                    self.name_of(&with),
                     sentence::size(done),
                     sentence::size(size)
                 );
                 self.screen.say(Tone::Note, &sentence);
+                let with = self.name_of(&with);
                 self.transfers.insert(file, Transfer::new(name, with, done));
             }
             Event::FileSent { file } => {
@@ -208,15 +216,20 @@ impl App {
     }
 
     fn show_message(&mut self, copied_to: Option<Conversation>, message: Message) {
-        let Message { id, from, trust, sent_at, body, .. } = message;
+        let Message { id, from, trust, sent_at, body, group, .. } = message;
         self.names.add(from.as_str());
         let tone = if copied_to.is_some() { Tone::Mine } else { Tone::Theirs };
         let who = match (&copied_to, trust) {
-            (Some(to), _) => format!("you to {to}"),
+            (Some(to), _) => format!("you to {}", self.name_of(to)),
             (None, Trust::Verified) => format!("{from} ✓"),
             (None, Trust::Violation) => format!("{from} (KEYS CHANGED)"),
             (None, _) => from.to_string(),
         };
+        let place = group.filter(|_| copied_to.is_none());
+        let place = place.map_or(String::new(), |group| format!(" in {}", self.name_of(&group.group.into())));
+        let mark = group.filter(|group| group.before_removal);
+        let mark = mark.map(|_| sentence::before_removal(from.as_str())).unwrap_or_default();
+        let who = format!("{who}{place}{mark}");
         let age = sentence::age(sent_at, now()).map_or(String::new(), |age| format!(" ({age})"));
         let head = format!("{who}{age}: ");
         match body {
@@ -231,7 +244,8 @@ impl App {
             }
             _ => self.screen.message(tone, &head, "(something that this version cannot show)"),
         }
-        if copied_to.is_none() {
+        // Nobody in a group is told who has read what.
+        if copied_to.is_none() && group.is_none() {
             let read = self.chat.call(move |client, now| client.mark_read(&from, &[id], now));
             // A receipt that cannot be sent is no loss.
             _ = read;
