@@ -72,6 +72,9 @@ pub const SENDER_KEYS_PER_DEVICE: usize = 32;
 pub const GROUP_WAITING: usize = 1_000;
 /// Bytes of those messages.
 pub const GROUP_WAITING_BYTES: usize = 4 << 20;
+/// How long later messages of a device wait behind one of its that waits, so that they are shown in their order, in
+/// milliseconds (G6).
+pub const GROUP_HOLD: u64 = 30_000;
 /// How long such a message waits, and how long after a removal one from before it still counts, in milliseconds (G6, G7).
 pub const GROUP_GRACE: u64 = DAY;
 /// Groups of a user, at the relay and at a client.

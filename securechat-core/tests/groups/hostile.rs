@@ -4,7 +4,7 @@ use super::{group_of, marks, name, names, read, said, settle, write};
 use securechat_core::client::History;
 use securechat_core::error::{ApiMisuse, PeerMisbehaved};
 use securechat_core::event::Event;
-use securechat_core::limits::{GROUP_GRACE, GROUP_WAITING};
+use securechat_core::limits::{GROUP_GRACE, GROUP_HOLD, GROUP_WAITING};
 use securechat_core::relay::{StoreJob, StoreResult};
 use securechat_core::wire::{Bytes, Push, Reply};
 use std::cell::RefCell;
@@ -273,4 +273,31 @@ fn c3_messages_of_groups_that_nobody_knows_are_bounded() {
     assert!(net.hosts[1].records.len() <= before + GROUP_WAITING + 100, "{}", net.hosts[1].records.len());
     let unopened = net.hosts[1].events.iter().filter(|event| matches!(event, Event::Unopened { .. })).count();
     assert!(unopened >= 50, "{unopened}");
+}
+
+/// Whatever a relay delivers first: what one device wrote is shown in the order in which it was written, also where the
+/// older is under a key that has not come. What never comes holds the rest up for half a minute.
+#[test]
+fn b2_a_later_message_waits_behind_an_older_one_of_its_sender() {
+    let (mut net, group) = group_of(58, &["alice", "bob", "carol"]);
+    write(&mut net, 0, group, "first");
+    // Bob gets no session message for a while: the key that follows the removal is one.
+    let alice = net.hosts[0].client.identity();
+    net.relay.on_push = Some(Box::new(move |push| match push {
+        Push::Deliver(deliver) => deliver.envelope.first() == Some(&3) || deliver.sender != alice,
+        _ => true,
+    }));
+    net.hosts[0].client.remove_from_group(&group, &names(&["carol"]), net.now).unwrap();
+    settle(&mut net, 0);
+    write(&mut net, 0, group, "under the new key");
+    net.relay.on_push = None;
+    // Another key comes at once, and what is under it would open.
+    for _ in 0..1_000 {
+        net.hosts[0].client.send_text(group, "fill", net.now).unwrap();
+    }
+    settle(&mut net, 0);
+    write(&mut net, 0, group, "under the next one");
+    assert_eq!(read(&net, 1), said(&[("alice", "first")]), "nothing overtakes");
+    net.advance(GROUP_HOLD);
+    assert_eq!(read(&net, 1).last(), said(&[("alice", "under the next one")]).last());
 }

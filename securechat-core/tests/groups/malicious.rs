@@ -10,7 +10,7 @@ use securechat_core::crypto::aead::Cipher;
 use securechat_core::error::PeerMisbehaved;
 use securechat_core::event::Event;
 use securechat_core::group::{HandedKey, SenderKey};
-use securechat_core::limits::{GROUP_GRACE, SENDER_KEY_LIFE};
+use securechat_core::limits::{GROUP_GRACE, GROUP_HOLD, SENDER_KEY_LIFE};
 use securechat_core::relay::{Store, StoreJob, StoreResult};
 use securechat_core::roster::{Action, Entry, GroupId, Roster, SignedEntry};
 use securechat_core::suite::Policy;
@@ -113,6 +113,8 @@ fn a_member_writes_under_no_name_but_her_own() {
     let id = key.handed(0).id(&mallory.identity(), group);
     renamed[17..33].copy_from_slice(id.as_bytes());
     mallory.deliver(&mut net, 1, vec![forged, renamed]);
+    // The second waits behind the first, whose key never comes.
+    net.advance(GROUP_HOLD);
     assert_eq!(read(&net, 1).len(), 0);
     assert!(net.saw(1, |event| *event == Event::Unopened { claimed: name("mallory") }));
 }

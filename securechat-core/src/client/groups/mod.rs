@@ -59,6 +59,9 @@ impl Client {
             self.tell(crate::event::Event::Unopened { claimed });
         }
         self.expire_group_messages();
+        for group in self.groups.take_released(self.now) {
+            self.retry_group(group);
+        }
     }
 
     /// S10: what a restored state was sending under is never used again.

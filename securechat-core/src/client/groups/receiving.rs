@@ -9,7 +9,9 @@ use crate::error::{Error, PeerMisbehaved};
 use crate::event::Event;
 use crate::group::{GroupMessage, KeyId, Standing};
 use crate::identity::{Identity, UserName};
+use crate::limits::GROUP_HOLD;
 use crate::roster::GroupId;
+use std::collections::BTreeSet;
 
 /// A group message that came, and the relay's word on its sender (L9).
 pub(in crate::client) struct GroupTaken<'a> {
@@ -47,6 +49,13 @@ enum Outcome {
 impl Client {
     /// Takes a group message. It is done with in any case: what has to wait waits in records here.
     pub(in crate::client) fn take_group_message(&mut self, taken: GroupTaken<'_>) {
+        if taken.fresh
+            && let Ok(message) = GroupMessage::decode(taken.envelope)
+            && self.groups.holds(message.group, taken.device, self.now)
+        {
+            // One that was sent before it is to be shown before it.
+            return self.keep_group_message(message.group, &taken);
+        }
         let group = match self.open_group_message(taken.envelope) {
             Outcome::Opened { user, device, before_removal, content } => {
                 return self.group_message_opened(taken.envelope, &user, device, before_removal, content);
@@ -70,6 +79,10 @@ impl Client {
                 group
             }
         };
+        self.keep_group_message(group, &taken);
+    }
+
+    fn keep_group_message(&mut self, group: GroupId, taken: &GroupTaken<'_>) {
         let (claimed, device, envelope) = (taken.claimed.clone(), *taken.device, taken.envelope.to_vec());
         let waiting = Waiting { group, claimed, device, at: taken.at, envelope };
         for claimed in self.groups.wait(waiting, &mut self.changes) {
@@ -154,9 +167,20 @@ impl Client {
 
     /// Something about a group became known: what waited for it is looked at again.
     pub(super) fn retry_group(&mut self, group: GroupId) {
+        // Devices of which one waits still, for a while: what they sent later is not shown before it.
+        let mut held = BTreeSet::new();
         for waiting in self.groups.take_waiting(group, &mut self.changes) {
             let Waiting { claimed, device, at, envelope, .. } = &waiting;
-            self.take_group_message(GroupTaken { claimed, device, envelope, at: *at, fresh: false });
+            let taken = GroupTaken { claimed, device, envelope, at: *at, fresh: false };
+            if held.contains(device) {
+                self.keep_group_message(group, &taken);
+                continue;
+            }
+            let before = self.groups.waiting();
+            self.take_group_message(taken);
+            if self.groups.waiting() > before && at.saturating_add(GROUP_HOLD) > self.now {
+                held.insert(*device);
+            }
         }
     }
 }

@@ -6,7 +6,9 @@ use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error};
 use crate::group::{GroupLog, KeyId, ReceiverKey, SenderKey};
 use crate::identity::{Identity, UserName};
-use crate::limits::{GROUP_GRACE, GROUP_WAITING, GROUP_WAITING_BYTES, GROUPS_PER_USER, SENDER_KEYS_PER_DEVICE};
+use crate::limits::{
+    GROUP_GRACE, GROUP_HOLD, GROUP_WAITING, GROUP_WAITING_BYTES, GROUPS_PER_USER, SENDER_KEYS_PER_DEVICE,
+};
 use crate::record::{Changes, Records};
 use crate::roster::{Action, GroupId, SignedEntry};
 use serde::{Deserialize, Serialize};
@@ -50,6 +52,8 @@ pub(in crate::client) struct Groups {
     pub(super) named: BTreeSet<GroupId>,
     /// What members were asked for, so that nobody is asked twice on a connection.
     asked: BTreeSet<(Identity, GroupId, Wanted)>,
+    /// Until when messages that were held back for their order have been looked at again.
+    released: u64,
     /// Until when the relay is not asked to take entries.
     pub(super) rest: u64,
 }
@@ -356,6 +360,24 @@ impl Groups {
         numbers.into_iter().filter_map(|number| self.take_one(number, changes)).collect()
     }
 
+    /// Whether a message of this device waits in the group that one which comes now would overtake.
+    pub(super) fn holds(&self, group: GroupId, device: &Identity, now: u64) -> bool {
+        let mut same = self.waiting.values().filter(|waiting| waiting.group == group && waiting.device == *device);
+        same.any(|waiting| waiting.at.saturating_add(GROUP_HOLD) > now)
+    }
+
+    /// How many messages wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The groups in which a message has held up others for long enough since this was last asked.
+    pub(super) fn take_released(&mut self, now: u64) -> BTreeSet<GroupId> {
+        let since = core::mem::replace(&mut self.released, now);
+        let due = |waiting: &&Waiting| (since..now).contains(&waiting.at.saturating_add(GROUP_HOLD).saturating_sub(1));
+        self.waiting.values().filter(due).map(|waiting| waiting.group).collect()
+    }
+
     /// The groups of which messages wait.
     pub(super) fn groups_waited_for(&self) -> BTreeSet<GroupId> {
         self.waiting.values().map(|waiting| waiting.group).collect()
@@ -415,7 +437,9 @@ impl Groups {
     pub(super) fn next_due(&self, now: u64) -> Option<u64> {
         let keys = self.keys.values().filter_map(|key| key.expires()).min();
         let waiting = self.waiting.values().map(|waiting| waiting.at.saturating_add(GROUP_GRACE)).min();
-        keys.into_iter().chain(waiting).chain(Some(self.rest).filter(|rest| *rest > now)).min()
+        let held = self.waiting.values().map(|waiting| waiting.at.saturating_add(GROUP_HOLD));
+        let held = held.filter(|at| *at > self.released).min();
+        keys.into_iter().chain(waiting).chain(held).chain(Some(self.rest).filter(|rest| *rest > now)).min()
     }
 }
 
