@@ -78,7 +78,8 @@ class Roster:
             case "add":
                 stays = sum((len(turns) + 1) // 2 for turns in self.stays.values())
                 came = (len(self.stays.get(actor, [])) + 1) // 2
-                return ((is_admin or self.is_open and what == [actor] and came < 16)
+                comes = self.is_open and what == [actor] and came < 16 and bool(self.admins)
+                return ((is_admin or comes)
                         and not members & set(what)
                         and len(members) + len(what) <= 256 and stays + len(what) <= 4096)
             case "remove":

@@ -197,7 +197,7 @@ impl Roster {
                 let members = self.members().count() + users.len();
                 let memberships = self.stays.values().map(Vec::len).sum::<usize>() + users.len();
                 let came = self.stays.get(actor).map_or(0, Vec::len);
-                (admin || (self.open && itself(users) && !self.admins.is_empty() && came < OPEN_JOINS))
+                (admin || (self.open && itself(users) && came < OPEN_JOINS && !self.admins.is_empty()))
                     && users.iter().all(|user| !self.is_member(user))
                     && members <= GROUP_MEMBERS
                     && memberships <= MEMBERSHIPS

@@ -202,6 +202,16 @@ pub(super) fn rules(vectors: &mut Vectors) {
             ("mallory", 9, add(&["mallory"]), taken),
         ],
     );
+    offered(
+        vectors,
+        "nobody comes into an open group that all have left",
+        Grown::new(true),
+        &[
+            ("alice", 1, remove(&["alice"]), taken),
+            ("bob", 2, add(&["bob"]), rules),
+            ("alice", 1, add(&["alice"]), rules),
+        ],
+    );
     let mut often = Vec::new();
     for _ in 0..OPEN_JOINS {
         often.push(("mallory", 9, add(&["mallory"]), taken));
