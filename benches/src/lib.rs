@@ -3,6 +3,7 @@
 
 pub mod bare;
 pub mod engines;
+pub mod groups;
 pub mod links;
 pub mod noise;
 pub mod olm;

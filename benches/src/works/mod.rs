@@ -3,6 +3,7 @@
 mod boundary;
 mod files;
 mod frames;
+mod groups;
 mod handshakes;
 mod records;
 mod sessions;
@@ -80,6 +81,7 @@ pub const GROUPS: &[Group] = &[
     ("records", records::works),
     ("handshakes", handshakes::works),
     ("sessions", sessions::works),
+    ("groups", groups::works),
     ("files", files::works),
     ("frames", frames::works),
     ("boundary", boundary::works),
