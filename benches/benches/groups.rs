@@ -2,7 +2,7 @@
 //! memory, and one client for each member, with their links, on one thread.
 //!
 //! Words are the numbers of members: `cargo bench -p securechat-benches --bench groups -- 5 10`.
-#![allow(missing_docs, clippy::indexing_slicing)] // a program
+#![allow(missing_docs, clippy::expect_used, clippy::indexing_slicing)] // a program
 
 use securechat_benches::BACKEND;
 use securechat_benches::engines::{Cost, Network};
