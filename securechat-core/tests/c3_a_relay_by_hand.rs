@@ -134,12 +134,28 @@ fn c3_envelopes_without_end() {
     without_end(&mut net, &mut liar, 120_000, |net, liar, turn| {
         let mut sender = [7; 32];
         sender[..8].copy_from_slice(&(turn as u64).to_be_bytes());
-        let kind = (turn % 4) as u8;
+        let kind = (turn % 3) as u8;
         let envelope = [&[kind][..], &vec![turn as u8; 3_000]].concat();
         liar.deliver(net, Identity::from_bytes(sender), &name(&format!("u{turn}")), envelope.into());
     });
     // It asks about a few of them at a time, however many were named.
     assert!(liar.requests < 200, "{}", liar.requests);
+}
+
+/// Messages of groups that there are not: they share one room, in which the oldest makes place.
+#[test]
+fn c3_messages_of_groups_without_end() {
+    let (mut net, mut liar, _) = setting(605);
+    let mut number = 0_u64;
+    let mut another = |net: &mut Net, liar: &mut Liar, _: usize| {
+        let mut envelope = vec![3; 3_000];
+        number += 1;
+        envelope[1..9].copy_from_slice(&number.to_be_bytes());
+        liar.deliver(net, Identity::from_bytes([7; 32]), &name("mallory"), envelope.into());
+    };
+    // The room fills, and then nothing grows.
+    (0..1_000).for_each(|turn| another(&mut net, &mut liar, turn));
+    without_end(&mut net, &mut liar, 120_000, another);
 }
 
 /// First messages that are right, of users of whom nothing is known and no list ever comes.
