@@ -22,6 +22,9 @@ const AGE: &str = "age";
 /// Prefix of the records of one's own device lists: `list/<epoch, 16 hex digits>`.
 const LIST: &str = "list/";
 
+/// What a restore adds to the generation.
+const RESTORED_AHEAD: u64 = 1 << 32;
+
 /// One record to keep, or to remove. Keys and values are opaque: both are made with the vault's key.
 #[derive(Clone, derive_more::Debug, PartialEq, Eq)]
 pub struct Save {
@@ -171,7 +174,9 @@ impl Client {
     /// S10: no key of a restored state is used to send again.
     fn begin_anew(&mut self, known: u64) -> Result<(), Error> {
         self.rng.fill_bytes(&mut self.account.age.instance);
-        self.account.age.generation = self.account.age.generation.max(known);
+        // Above whatever the state that is left behind may still reach: a copy of that is noticed, too.
+        let beyond = self.account.age.generation.max(known).saturating_add(RESTORED_AHEAD);
+        self.account.age.generation = beyond;
         self.sessions.mark_restored(self.now);
         self.outbox.unseal_all(&mut self.changes);
         self.begin_groups_anew();
