@@ -11,7 +11,7 @@ use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::{Event, FileId, LinkId};
 use crate::file::{Chunks, FileOffer, FileOpener, Manifest};
 use crate::identity::{Identity, UserName};
-use crate::limits::{BLOB_LIFE, CHUNK_SIZE, REST_MAX, TRANSFERS};
+use crate::limits::{BLOB_LIFE, CHUNK_SIZE, TRANSFERS};
 use crate::record::{Changes, Records};
 use crate::wire::{self, BlobId, Refusal, RefusalCode, Request};
 use serde::{Deserialize, Serialize};
@@ -423,7 +423,7 @@ impl Client {
             }
             _ => return self.fail_download(file, ApiMisuse::Refused.into()),
         }
-        let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(wait, REST_MAX);
+        let wait = refusal.wait(wait);
         download.rest = self.now.saturating_add(wait);
     }
 

@@ -7,7 +7,7 @@ use crate::content::MessageId;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::{Event, RequestKind};
 use crate::identity::{Identity, PrekeyKind, SignedBundle, SignedDeviceList, SignedPrekey, UserName};
-use crate::limits::{DEVICE_LIST_EPOCHS, LOOKUPS_AT_ONCE, REST_MAX};
+use crate::limits::{DEVICE_LIST_EPOCHS, LOOKUPS_AT_ONCE};
 use crate::wire::{self, Refusal, RefusalCode, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,7 +130,7 @@ impl Client {
     }
 
     /// Epoch and hash of the list that counts here for a user.
-    fn known_list(&self, user: &UserName) -> Option<(u64, [u8; 32])> {
+    pub(super) fn known_list(&self, user: &UserName) -> Option<(u64, [u8; 32])> {
         if *user == self.config.user {
             self.account.list().map(|list| (list.epoch(), list.hash()))
         } else {
@@ -262,7 +262,7 @@ impl Client {
                 self.fail_message(number, ApiMisuse::UnknownUser.into());
             }
         } else {
-            let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(RETRY_AFTER, REST_MAX);
+            let wait = refusal.wait(RETRY_AFTER);
             self.contacts.lookups.rest.insert(user.clone(), self.now.saturating_add(wait));
             if lookup.wanted {
                 self.tell_refused(RequestKind::LookUp, refusal);

@@ -6,7 +6,7 @@ use crate::codec::{decode, encode_secret};
 use crate::error::Error;
 use crate::event::RequestKind;
 use crate::identity::{LocalIdentity, SignedPrekey};
-use crate::limits::{DAY, REST_MAX};
+use crate::limits::DAY;
 use crate::session::PrekeyPublication;
 use crate::wire::{self, Bytes, PrekeyStock, Refusal, Request};
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl Client {
 
     pub(super) fn publishing_refused(&mut self, refusal: Refusal) {
         self.publishing.asked = false;
-        let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(RETRY_AFTER, REST_MAX);
+        let wait = refusal.wait(RETRY_AFTER);
         self.publishing.rest = self.now.saturating_add(wait);
         self.tell_refused(RequestKind::Publish, refusal);
     }

@@ -8,14 +8,14 @@ use crate::crypto::secret::SecretVec;
 use crate::error::{ApiMisuse, Error, InvalidMessage};
 use crate::event::{Event, LinkId, RequestKind};
 use crate::identity::{Identity, Pin, UserName};
-use crate::limits::{ENVELOPES_PER_SEND, RECEIPT_IDS, REST_MAX};
+use crate::limits::{ENVELOPES_PER_SEND, RECEIPT_IDS};
 use crate::wire::{self, Bytes, EnvelopeId, Recipient, Refusal, RefusalCode, Request, SendItem, SendOutcome};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Requests with envelopes that are open on a link at once.
-const SENDS_AT_ONCE: usize = 4;
+/// Requests with envelopes that are open on a link at once; as many again with envelopes for groups.
+pub(super) const SENDS_AT_ONCE: usize = 4;
 /// What an envelope costs in a request beside its own bytes: id, recipient, flags and lengths.
-const ITEM_OVERHEAD: usize = 64;
+pub(super) const ITEM_OVERHEAD: usize = 64;
 /// How long to wait after the relay refused to take an envelope, in milliseconds.
 const RETRY_AFTER: u64 = 30_000;
 
@@ -370,8 +370,7 @@ impl Client {
             }
         } else {
             copies.iter().for_each(|(number, device)| self.outbox.in_flight(*number, device, false));
-            let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(1_000, REST_MAX);
-            self.rest_sends(link, self.now.saturating_add(wait));
+            self.rest_sends(link, self.now.saturating_add(refusal.wait(1_000)));
         }
         self.tell_refused(RequestKind::Send, refusal);
     }

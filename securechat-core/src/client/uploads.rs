@@ -13,7 +13,7 @@ use crate::error::{ApiMisuse, Error, InvalidMessage};
 use crate::event::{Event, FileId, LinkId};
 use crate::file::{FileOffer, FileProof, FileSealer};
 use crate::identity::Pin;
-use crate::limits::{OUTGOING_LIFE, REST_MAX, TRANSFERS};
+use crate::limits::{OUTGOING_LIFE, TRANSFERS};
 use crate::record::{Changes, Records};
 use crate::wire::{self, BlobId, Bytes, Refusal, RefusalCode, Reply, Request};
 use core::ops::Range;
@@ -499,7 +499,7 @@ impl Client {
             self.end_upload(file, Some(ApiMisuse::Refused.into()));
             return;
         }
-        let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(RETRY_AFTER, REST_MAX);
+        let wait = refusal.wait(RETRY_AFTER);
         if let Some(upload) = self.uploads.active.get_mut(file) {
             upload.rest = self.now.saturating_add(wait);
         }

@@ -7,7 +7,7 @@ use super::{
 use crate::crypto::secret::{Secret, SecretVec};
 use crate::error::{ApiMisuse, InvalidMessage};
 use crate::identity::Identity;
-use crate::limits::ENVELOPES_PER_SEND;
+use crate::limits::{ENVELOPES_PER_SEND, REST_MAX};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -272,6 +272,11 @@ impl Refusal {
     /// A refusal that may not be repeated in `seconds`.
     pub fn after(code: RefusalCode, seconds: u32) -> Self {
         Self { code, retry_after: seconds }
+    }
+
+    /// How long to wait before asking again, in milliseconds: as it says, within what a client lets itself be told.
+    pub fn wait(&self, at_least: u64) -> u64 {
+        u64::from(self.retry_after).saturating_mul(1_000).clamp(at_least, REST_MAX)
     }
 
     /// The message with this refusal of the request `id`.
