@@ -1,7 +1,6 @@
 //! Messages in: envelopes opened, contents sorted, what the application should see kept until it took it.
 
 use super::contacts::Contacts;
-use super::groups::GroupTaken;
 use super::inbox::{Arrived, InGroup, Waiting};
 use super::links::Asked;
 use super::{Client, Queued};
@@ -49,8 +48,7 @@ impl Client {
     /// Opens an envelope. `may_wait` says whether an unknown sender may be looked up first.
     pub(super) fn take_envelope(&mut self, source: Source, envelope: &[u8], may_wait: bool) -> Taken {
         if EnvelopeKind::of(envelope) == Ok(EnvelopeKind::Group) {
-            let (claimed, device) = (&source.claimed, &source.reference.sender);
-            self.take_group_message(GroupTaken { claimed, device, envelope, at: self.now, fresh: true });
+            self.take_group_message(&source.claimed, &source.reference.sender, envelope);
             return Taken::Done;
         }
         let local = self.local.clone();

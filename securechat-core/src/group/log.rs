@@ -76,11 +76,6 @@ impl GroupLog {
         Ok(())
     }
 
-    /// When a removal was learned of; for what is kept in a record.
-    pub fn learned_at(&self, sequence: u32) -> Option<u64> {
-        self.learned.get(&sequence).copied()
-    }
-
     /// What the log says about a message of this user.
     pub fn standing(&self, sender: &UserName, message: &GroupMessage<'_>, now: u64) -> Standing {
         if message.sequence > self.roster.sequence() {
@@ -126,7 +121,7 @@ impl GroupLog {
         let mut entries = self.entries.iter();
         let mut log = Self::begin(entries.next()?.clone()).ok()?;
         for entry in entries.take(usize::try_from(sequence).ok()?) {
-            let at = self.learned_at(entry.entry().sequence).unwrap_or_default();
+            let at = self.learned.get(&entry.entry().sequence).copied().unwrap_or_default();
             log.push(entry.clone(), at).ok()?;
         }
         Some(log)

@@ -7,7 +7,7 @@ use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::event::{Event, RequestKind};
 use crate::group::GroupLog;
 use crate::identity::UserName;
-use crate::limits::{REST_MAX, USERS_PER_ENTRY};
+use crate::limits::USERS_PER_ENTRY;
 use crate::roster::{Action, Entry, GroupId, SignedEntry};
 use crate::wire::{self, Bytes, Refusal, RefusalCode, Request};
 
@@ -68,7 +68,7 @@ impl Client {
             member: roster.is_member(own),
             admin: roster.is_admin(own),
             forked: known.wishes.fork.is_some(),
-            waits: known.wishes.signed.is_some() || !known.wishes.actions.is_empty(),
+            waits: known.wishes.wait(),
         })
     }
 
@@ -149,8 +149,7 @@ impl Client {
             return Err(ApiMisuse::Busy.into());
         }
         // What is on its way may permit it yet; what nothing precedes is judged now.
-        let first = known.wishes.actions.is_empty() && known.wishes.signed.is_none();
-        if first && !known.log.roster().permits(&self.config.user, epoch, &action) {
+        if !known.wishes.wait() && !known.log.roster().permits(&self.config.user, epoch, &action) {
             return Err(ApiMisuse::NotPermitted.into());
         }
         known.wishes.actions.push_back(action);
@@ -188,8 +187,8 @@ impl Client {
         for (group, known) in &self.groups.known {
             let roster = known.log.roster();
             let before = roster.epoch_of(own).unwrap_or_default();
-            let wanted = known.wishes.actions.contains(&Action::Epoch) || known.wishes.fork.is_some();
-            if !wanted && before < epoch && roster.permits(own, epoch, &Action::Epoch) && revoked_since(before) {
+            let wanted = || known.wishes.actions.contains(&Action::Epoch) || known.wishes.fork.is_some();
+            if before < epoch && !wanted() && roster.permits(own, epoch, &Action::Epoch) && revoked_since(before) {
                 due.push(*group);
             }
         }
@@ -203,7 +202,7 @@ impl Client {
 
     /// Asks the relay to take what was signed, or signs what is to be done next.
     pub(super) fn publish_entries(&mut self) {
-        let Ok(relay) = self.relay().map_err(drop) else { return };
+        let Ok(relay) = self.relay() else { return };
         if !self.groups.ready || !self.is_listed() || self.groups.rest > self.now {
             return;
         }
@@ -211,7 +210,7 @@ impl Client {
             .groups
             .known
             .iter()
-            .filter(|(_, known)| known.wishes.signed.is_some() || !known.wishes.actions.is_empty())
+            .filter(|(_, known)| known.wishes.wait())
             .map(|(group, _)| *group)
             .filter(|group| !self.groups.syncs.contains_key(group))
             .filter(|group| {
@@ -293,7 +292,7 @@ impl Client {
                 }
             }
             RefusalCode::RateLimited | RefusalCode::Unavailable => {
-                let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(RETRY_AFTER, REST_MAX);
+                let wait = refusal.wait(RETRY_AFTER);
                 self.groups.rest = self.now.saturating_add(wait);
             }
             _ => {

@@ -1,6 +1,6 @@
 //! Sender keys: handed to every device of every member, taken from theirs (G4, G8).
 
-use super::state::{Handed, Known, Own, STRAY_KEYS, Wanted};
+use super::state::{Handed, Known, STRAY_KEYS, Wanted};
 use crate::client::Client;
 use crate::client::outbox::Outgoing;
 use crate::content::{Body, Content, GroupControl};
@@ -20,12 +20,11 @@ impl Client {
         if self.key_is_spent(group) {
             let cipher = self.config.policy.suites().first().map_or(Cipher::AesGcm, |suite| suite.cipher);
             let (identity, now) = (self.identity(), self.now);
-            let Some(known) = self.groups.known.get_mut(&group) else { return };
+            let Some(known) = self.groups.known.get(&group) else { return };
             let key = SenderKey::generate(&identity, known.log.roster(), cipher, now, &mut *self.rng);
-            known.own = Own { key: Some(key), ..Own::default() };
+            self.groups.set_key(group, Some(key), &mut self.changes);
         }
         self.hand_over(group);
-        self.groups.save_own(group, &mut self.changes);
     }
 
     /// Whether another key is due: the group's own reasons, or somebody has it who should not read on.
@@ -47,10 +46,7 @@ impl Client {
         let has = |known: &Known| known.own.handed.values().any(|handed| handed.devices.contains(device));
         let groups = self.groups.known.iter().filter(|(_, known)| has(known)).map(|(group, _)| *group);
         for group in groups.collect::<Vec<_>>() {
-            if let Some(known) = self.groups.known.get_mut(&group) {
-                known.own = Own::default();
-            }
-            self.groups.save_own(group, &mut self.changes);
+            self.groups.set_key(group, None, &mut self.changes);
         }
     }
 
@@ -59,37 +55,44 @@ impl Client {
         let Some(known) = self.groups.known.get(&group) else { return };
         let Some(next) = known.own.key.as_ref().map(SenderKey::number) else { return };
         let mut due: Vec<(UserName, Option<Identity>)> = Vec::new();
-        let mut handed = known.own.handed.clone();
+        let mut news: Vec<(UserName, Handed)> = Vec::new();
         for user in known.log.roster().members() {
-            let own = *user == self.config.user;
+            let (own, before) = (*user == self.config.user, known.own.handed.get(user));
             let Some(pin) = self.contacts.pin(user) else {
                 // Looked up before it is sealed; then it goes to all devices that there are.
-                if !handed.contains_key(user) {
+                if before.is_none() {
                     due.push((user.clone(), None));
-                    handed.insert(user.clone(), Handed { from: next, devices: BTreeSet::new() });
+                    news.push((user.clone(), Handed { from: next, devices: BTreeSet::new() }));
                 }
                 continue;
             };
             if pin.check_send().is_err() {
                 continue;
             }
-            let others = pin.identities().iter().copied().filter(|device| *device != self.identity());
-            let devices: BTreeSet<Identity> = others.collect();
-            let from = handed.get(user).map_or(next, |before| before.from);
-            match handed.get(user).map(|before| &before.devices) {
+            let devices = || pin.identities().iter().filter(|device| **device != self.identity());
+            let has = |handed: &Handed| devices().all(|device| handed.devices.contains(device));
+            if before.is_some_and(|handed| devices().count() == handed.devices.len() && has(handed)) {
+                continue;
+            }
+            match before {
                 None if !own => due.push((user.clone(), None)),
                 // What was queued while nobody knew the user's devices goes to all of them.
-                Some(before) if before.is_empty() && !own => {}
-                before => {
-                    let new = devices.iter().filter(|device| before.is_none_or(|before| !before.contains(*device)));
+                Some(handed) if handed.devices.is_empty() && !own => {}
+                _ => {
+                    let new = devices().filter(|device| before.is_none_or(|handed| !handed.devices.contains(*device)));
                     due.extend(new.map(|device| (user.clone(), Some(*device))));
                 }
             }
-            handed.insert(user.clone(), Handed { from, devices });
+            let from = before.map_or(next, |handed| handed.from);
+            news.push((user.clone(), Handed { from, devices: devices().copied().collect() }));
+        }
+        if news.is_empty() {
+            return;
         }
         if let Some(known) = self.groups.known.get_mut(&group) {
-            known.own.handed = handed;
+            known.own.handed.extend(news);
         }
+        self.groups.save_handed(group, &mut self.changes);
         for (user, only) in due {
             self.hand_key(group, &user, only);
         }
@@ -106,7 +109,7 @@ impl Client {
                 changed.push(*group);
             }
         }
-        changed.into_iter().for_each(|group| self.groups.save_own(group, &mut self.changes));
+        changed.into_iter().for_each(|group| self.groups.save_handed(group, &mut self.changes));
     }
 
     /// Queues the key for all devices of a member or for one. It is kept until it arrived.
@@ -149,13 +152,11 @@ impl Client {
     /// Keys that may come before what says that they are good are kept in one room, whoever makes them up: the oldest goes.
     fn make_room_for_stray(&mut self) {
         let strays = self.groups.keys.values().filter(|key| self.is_stray(key));
-        let mut strays: Vec<_> = strays.map(|key| (key.came(), key.group(), key.id())).collect();
-        if strays.len() >= STRAY_KEYS {
-            strays.sort_unstable();
-            strays
-                .first()
-                .into_iter()
-                .for_each(|(_, group, id)| self.groups.forget_key(*group, *id, &mut self.changes));
+        let strays: Vec<_> = strays.map(|key| (key.came(), key.group(), key.id())).collect();
+        if strays.len() >= STRAY_KEYS
+            && let Some((_, group, id)) = strays.into_iter().min()
+        {
+            self.groups.forget_key(group, id, &mut self.changes);
         }
     }
 
@@ -191,7 +192,7 @@ impl Client {
         let own = self.groups.known.get_mut(&group).map(|known| &mut known.own);
         if let Some(handed) = own.and_then(|own| own.handed.get_mut(user)).filter(|handed| !handed.devices.is_empty()) {
             handed.devices.insert(*device);
-            self.groups.save_own(group, &mut self.changes);
+            self.groups.save_handed(group, &mut self.changes);
         }
     }
 

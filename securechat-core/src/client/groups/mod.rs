@@ -16,7 +16,6 @@ mod state;
 mod sync;
 
 pub use commands::GroupInfo;
-pub(super) use receiving::GroupTaken;
 pub(super) use state::Groups;
 
 use super::Client;

@@ -1,6 +1,6 @@
 //! Messages of groups: opened, kept until they can be, or refused (G5 to G7).
 
-use super::state::{Waiting, Wanted};
+use super::state::{Groups, Waiting, Wanted};
 use crate::client::Client;
 use crate::client::inbox::{Arrived, InGroup};
 use crate::content::{Body, Content, GroupControl};
@@ -13,17 +13,7 @@ use crate::limits::GROUP_HOLD;
 use crate::roster::GroupId;
 use std::collections::BTreeSet;
 
-/// A group message that came, and the relay's word on its sender (L9).
-pub(in crate::client) struct GroupTaken<'a> {
-    pub(in crate::client) claimed: &'a UserName,
-    pub(in crate::client) device: &'a Identity,
-    pub(in crate::client) envelope: &'a [u8],
-    pub(in crate::client) at: u64,
-    /// Whether it came just now: then what it names is asked for.
-    pub(in crate::client) fresh: bool,
-}
-
-/// What became of one.
+/// What became of a group message.
 enum Outcome {
     Opened {
         user: UserName,
@@ -47,46 +37,54 @@ enum Outcome {
 }
 
 impl Client {
-    /// Takes a group message. It is done with in any case: what has to wait waits in records here.
-    pub(in crate::client) fn take_group_message(&mut self, taken: GroupTaken<'_>) {
-        if taken.fresh
-            && let Ok(message) = GroupMessage::decode(taken.envelope)
-            && self.groups.holds(message.group, taken.device, self.now)
-        {
-            // One that was sent before it is to be shown before it.
-            return self.keep_group_message(message.group, &taken);
+    /// Takes a group message, which this device of this user sent as the relay says (L9). It is done with in any case: what
+    /// has to wait waits in records here.
+    pub(in crate::client) fn take_group_message(&mut self, claimed: &UserName, device: &Identity, envelope: &[u8]) {
+        // One that was sent before it is to be shown before it.
+        let named = GroupMessage::decode(envelope).ok().map(|message| message.group);
+        let held = named.filter(|group| self.groups.holds(*group, device, self.now));
+        let Some(group) = held.or_else(|| self.try_group_message(claimed, device, envelope, true)) else { return };
+        let (claimed, device, envelope) = (claimed.clone(), *device, envelope.to_vec());
+        for claimed in self.groups.wait(Waiting { group, claimed, device, at: self.now, envelope }, &mut self.changes) {
+            self.tell(Event::Unopened { claimed });
         }
-        let group = match self.open_group_message(taken.envelope) {
+    }
+
+    /// Opens a group message or refuses it; gives the group where it has to wait. For one that is `fresh` the log that it
+    /// names is fetched.
+    fn try_group_message(
+        &mut self,
+        claimed: &UserName,
+        device: &Identity,
+        envelope: &[u8],
+        fresh: bool,
+    ) -> Option<GroupId> {
+        match self.open_group_message(envelope) {
             Outcome::Opened { user, device, before_removal, content } => {
-                return self.group_message_opened(taken.envelope, &user, device, before_removal, content);
+                self.group_message_opened(envelope, &user, device, before_removal, content);
+                None
             }
-            Outcome::Replay => return,
-            Outcome::Refused => return self.tell(Event::Unopened { claimed: taken.claimed.clone() }),
+            Outcome::Replay => None,
+            Outcome::Refused => {
+                self.tell(Event::Unopened { claimed: claimed.clone() });
+                None
+            }
             Outcome::NoKey(group, key) => {
-                if self.groups.ask_once(taken.device, group, Wanted::Key(key)) {
-                    self.control(group, taken.claimed, taken.device, GroupControl::KeyWanted { key: *key.as_bytes() });
+                if self.groups.ask_once(device, group, Wanted::Key(key)) {
+                    self.control(group, claimed, device, GroupControl::KeyWanted { key: *key.as_bytes() });
                 }
-                group
+                Some(group)
             }
             Outcome::Ahead(group) => {
-                if taken.fresh {
+                if fresh {
                     self.begin_sync(group);
                 }
-                group
+                Some(group)
             }
             Outcome::Elsewhere { group, device, sequence } => {
                 self.want_entries(group, &device, sequence);
-                group
+                Some(group)
             }
-        };
-        self.keep_group_message(group, &taken);
-    }
-
-    fn keep_group_message(&mut self, group: GroupId, taken: &GroupTaken<'_>) {
-        let (claimed, device, envelope) = (taken.claimed.clone(), *taken.device, taken.envelope.to_vec());
-        let waiting = Waiting { group, claimed, device, at: taken.at, envelope };
-        for claimed in self.groups.wait(waiting, &mut self.changes) {
-            self.tell(Event::Unopened { claimed });
         }
     }
 
@@ -169,17 +167,16 @@ impl Client {
     pub(super) fn retry_group(&mut self, group: GroupId) {
         // Devices of which one waits still, for a while: what they sent later is not shown before it.
         let mut held = BTreeSet::new();
-        for waiting in self.groups.take_waiting(group, &mut self.changes) {
+        for number in self.groups.waiting_in(group) {
+            let Some(waiting) = self.groups.lift(number) else { continue };
             let Waiting { claimed, device, at, envelope, .. } = &waiting;
-            let taken = GroupTaken { claimed, device, envelope, at: *at, fresh: false };
-            if held.contains(device) {
-                self.keep_group_message(group, &taken);
-                continue;
-            }
-            let before = self.groups.waiting();
-            self.take_group_message(taken);
-            if self.groups.waiting() > before && at.saturating_add(GROUP_HOLD) > self.now {
-                held.insert(*device);
+            if held.contains(device) || self.try_group_message(claimed, device, envelope, false).is_some() {
+                if at.saturating_add(GROUP_HOLD) > self.now {
+                    held.insert(*device);
+                }
+                self.groups.put_back(number, waiting);
+            } else {
+                Groups::settled(number, &mut self.changes);
             }
         }
     }

@@ -3,17 +3,13 @@
 use super::state::Outgoing;
 use crate::client::Client;
 use crate::client::links::Asked;
+use crate::client::sending::{ITEM_OVERHEAD, SENDS_AT_ONCE};
 use crate::content::{Body, Content, MessageId};
 use crate::error::{ApiMisuse, Error, InvalidMessage};
 use crate::event::{Event, RequestKind};
-use crate::limits::{GROUP_ENVELOPES_PER_SEND, REST_MAX};
+use crate::limits::GROUP_ENVELOPES_PER_SEND;
 use crate::roster::GroupId;
 use crate::wire::{self, Bytes, EnvelopeId, Recipient, Refusal, RefusalCode, Request, SendItem, SendOutcome};
-
-/// Requests with group messages that are open at once.
-const SENDS_AT_ONCE: usize = 4;
-/// What an envelope costs in a request beside its own bytes.
-const ITEM_OVERHEAD: usize = 64;
 
 impl Client {
     /// Queues a message to a group.
@@ -58,7 +54,7 @@ impl Client {
             match key.seal(&identity, known.log.roster(), &message.content, &mut *self.rng) {
                 Ok(envelope) => {
                     message.sealed = Some(envelope);
-                    self.groups.save_own(group, &mut self.changes);
+                    self.groups.save_key(group, &mut self.changes);
                     self.groups.save_out(number, &mut self.changes);
                 }
                 Err(error) => self.fail_group_message(number, error),
@@ -151,8 +147,7 @@ impl Client {
             numbers.iter().for_each(|number| self.fail_group_message(*number, ApiMisuse::TooLarge.into()));
         } else {
             self.group_send_unanswered(numbers);
-            let wait = u64::from(refusal.retry_after).saturating_mul(1_000).clamp(1_000, REST_MAX);
-            self.rest_sends(link, self.now.saturating_add(wait));
+            self.rest_sends(link, self.now.saturating_add(refusal.wait(1_000)));
         }
         self.tell_refused(RequestKind::Send, refusal);
     }

@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Prefixes of the records: `group/<id>` with what this device wants of a group, `group-entry/<id>/<sequence>` with its log,
-/// `group-key/<id>` with what this device sends under, `group-out/<number>` and `group-in/<number>` with messages on their
-/// way and messages that wait.
+/// `group-key/<id>` with the key that this device sends under, which each message changes, `group-handed/<id>` with who has
+/// it, `group-out/<number>` and `group-in/<number>` with messages on their way and messages that wait.
 const GROUP: &str = "group/";
 const ENTRY: &str = "group-entry/";
-const OWN: &str = "group-key/";
+const KEY: &str = "group-key/";
+const HANDED: &str = "group-handed/";
 const OUT: &str = "group-out/";
 const WAITING: &str = "group-in/";
 
@@ -88,7 +89,7 @@ pub(super) struct Wishes {
 }
 
 /// What this device sends under, and who has it.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default)]
 pub(super) struct Own {
     pub(super) key: Option<SenderKey>,
     pub(super) handed: BTreeMap<UserName, Handed>,
@@ -125,7 +126,7 @@ pub(super) struct Outgoing {
 }
 
 /// A message that cannot be opened yet (G5, G6).
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Waiting {
     pub(super) group: GroupId,
     /// Who sent it, as the relay says: good for asking only (L9).
@@ -156,8 +157,9 @@ pub(super) struct Sync {
 }
 
 impl Wishes {
-    fn is_empty(&self) -> bool {
-        self.actions.is_empty() && self.signed.is_none() && self.fork.is_none()
+    /// Whether something waits for the relay.
+    pub(super) fn wait(&self) -> bool {
+        self.signed.is_some() || !self.actions.is_empty()
     }
 }
 
@@ -180,8 +182,11 @@ impl Groups {
         for (name, value) in records.with_prefix(GROUP) {
             groups.known_in(name)?.wishes = decode(value).map_err(|_| ApiMisuse::Record)?;
         }
-        for (name, value) in records.with_prefix(OWN) {
-            groups.known_in(name)?.own = decode(value).map_err(|_| ApiMisuse::Record)?;
+        for (name, value) in records.with_prefix(KEY) {
+            groups.known_in(name)?.own.key = decode(value).map_err(|_| ApiMisuse::Record)?;
+        }
+        for (name, value) in records.with_prefix(HANDED) {
+            groups.known_in(name)?.own.handed = decode(value).map_err(|_| ApiMisuse::Record)?;
         }
         for key in ReceiverKey::restore_all(records)? {
             groups.keys.insert((key.group(), key.id()), Box::new(key));
@@ -233,7 +238,9 @@ impl Groups {
         }
         let fetched = self.syncs.keys().filter(|group| !self.known.contains_key(group)).count();
         while self.known.len() + fetched >= GROUPS_PER_USER {
-            let over = |known: &Known| !known.log.roster().is_member(own) && known.wishes.is_empty();
+            let over = |known: &Known| {
+                !known.log.roster().is_member(own) && !known.wishes.wait() && known.wishes.fork.is_none()
+            };
             let Some(group) = self.known.iter().find(|(_, known)| over(known)).map(|(group, _)| *group) else {
                 return false;
             };
@@ -247,7 +254,10 @@ impl Groups {
         if let Some(known) = self.known.remove(&group) {
             self.syncs.remove(&group);
             changes.remove(format!("{GROUP}{group}"));
-            changes.remove(format!("{OWN}{group}"));
+            changes.remove(format!("{KEY}{group}"));
+            if !known.own.handed.is_empty() {
+                changes.remove(format!("{HANDED}{group}"));
+            }
             for sequence in 0..=known.log.roster().sequence() {
                 changes.remove(format!("{ENTRY}{group}/{sequence:08x}"));
             }
@@ -289,17 +299,34 @@ impl Groups {
         }
     }
 
-    pub(super) fn save_own(&self, group: GroupId, changes: &mut Changes) {
+    /// Another key takes the place of what this device sends under, and nobody has it yet; without one the next message
+    /// makes one.
+    pub(super) fn set_key(&mut self, group: GroupId, key: Option<SenderKey>, changes: &mut Changes) {
+        if let Some(known) = self.known.get_mut(&group) {
+            known.own = Own { key, handed: BTreeMap::new() };
+        }
+        self.save_key(group, changes);
+        self.save_handed(group, changes);
+    }
+
+    pub(super) fn save_key(&self, group: GroupId, changes: &mut Changes) {
         if let Some(known) = self.known.get(&group) {
-            changes.put(format!("{OWN}{group}"), encode_secret(&known.own));
+            changes.put(format!("{KEY}{group}"), encode_secret(&known.own.key));
+        }
+    }
+
+    /// Where nobody has a key there is no record of it.
+    pub(super) fn save_handed(&self, group: GroupId, changes: &mut Changes) {
+        let name = format!("{HANDED}{group}");
+        match self.known.get(&group).map(|known| &known.own.handed).filter(|handed| !handed.is_empty()) {
+            Some(handed) => changes.put(name, encode_secret(handed)),
+            None => changes.remove(name),
         }
     }
 
     pub(super) fn drop_own_keys(&mut self, changes: &mut Changes) {
-        for (group, known) in &mut self.known {
-            known.own = Own::default();
-            changes.put(format!("{OWN}{group}"), encode_secret(&known.own));
-        }
+        let groups: Vec<GroupId> = self.known.keys().copied().collect();
+        groups.into_iter().for_each(|group| self.set_key(group, None, changes));
         for (number, message) in &mut self.out {
             message.sealed = None;
             changes.put(format!("{OUT}{number:016x}"), encode_secret(message));
@@ -353,22 +380,31 @@ impl Groups {
         }
     }
 
-    /// Takes the messages of a group that wait, oldest first.
-    pub(super) fn take_waiting(&mut self, group: GroupId, changes: &mut Changes) -> Vec<Waiting> {
-        let waits = |waiting: &&Waiting| waiting.group == group;
-        let numbers: Vec<u64> = self.waiting.iter().filter(|(_, w)| waits(w)).map(|(number, _)| *number).collect();
-        numbers.into_iter().filter_map(|number| self.take_one(number, changes)).collect()
+    /// The messages of a group that wait, oldest first.
+    pub(super) fn waiting_in(&self, group: GroupId) -> Vec<u64> {
+        let waits = self.waiting.iter().filter(|(_, waiting)| waiting.group == group);
+        waits.map(|(number, _)| *number).collect()
+    }
+
+    /// Lifts a message out, to be looked at: it is [put back](Self::put_back) as it was, or [done with](Self::settled).
+    pub(super) fn lift(&mut self, number: u64) -> Option<Waiting> {
+        self.waiting.remove(&number)
+    }
+
+    /// A message that was lifted waits on.
+    pub(super) fn put_back(&mut self, number: u64, message: Waiting) {
+        self.waiting.insert(number, message);
+    }
+
+    /// A message that was lifted waits no longer.
+    pub(super) fn settled(number: u64, changes: &mut Changes) {
+        changes.remove(format!("{WAITING}{number:016x}"));
     }
 
     /// Whether a message of this device waits in the group that one which comes now would overtake.
     pub(super) fn holds(&self, group: GroupId, device: &Identity, now: u64) -> bool {
         let mut same = self.waiting.values().filter(|waiting| waiting.group == group && waiting.device == *device);
         same.any(|waiting| waiting.at.saturating_add(GROUP_HOLD) > now)
-    }
-
-    /// How many messages wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
     }
 
     /// The groups in which a message has held up others for long enough since this was last asked.
@@ -383,9 +419,10 @@ impl Groups {
         self.waiting.values().map(|waiting| waiting.group).collect()
     }
 
-    fn take_one(&mut self, number: u64, changes: &mut Changes) -> Option<Waiting> {
-        changes.remove(format!("{WAITING}{number:016x}"));
-        self.waiting.remove(&number)
+    /// Takes a message that waits.
+    pub(super) fn take_one(&mut self, number: u64, changes: &mut Changes) -> Option<Waiting> {
+        Self::settled(number, changes);
+        self.lift(number)
     }
 
     /// Gives up on messages that came before `before`; gives who sent them.

@@ -112,8 +112,10 @@ impl Client {
             self.tell(Event::GroupRefused { group, error: ApiMisuse::NotFound.into() });
         }
         if !self.groups.known.contains_key(&group) {
-            for waiting in self.groups.take_waiting(group, &mut self.changes) {
-                self.tell(Event::Unopened { claimed: waiting.claimed });
+            for number in self.groups.waiting_in(group) {
+                if let Some(waiting) = self.groups.take_one(number, &mut self.changes) {
+                    self.tell(Event::Unopened { claimed: waiting.claimed });
+                }
             }
         }
     }
@@ -366,8 +368,7 @@ impl Client {
     fn fetch_past(&mut self, user: &UserName) -> Signer {
         let Ok(relay) = self.relay() else { return Signer::Unknown };
         // Asked for before, in this connection: there is no such list.
-        let done = self.groups.past.keys().any(|(other, _)| other == user);
-        if done {
+        if self.groups.past.contains_key(&(user.clone(), u64::MAX)) {
             return Signer::Unlisted;
         }
         if self.groups.fetching.insert(user.clone()) {
@@ -379,8 +380,7 @@ impl Client {
 
     /// A page of a user's older lists came: they count when they lead to the pinned one.
     pub(in crate::client) fn past_came(&mut self, user: UserName, mut lists: OfferedLists, page: &wire::Lists) {
-        let read = |bytes: &wire::Bytes| Some(SignedDeviceList::decode(bytes)).and_then(Result::ok);
-        let pushed = page.lists.iter().try_for_each(|bytes| lists.push(read(bytes)?).ok());
+        let pushed = page.lists.iter().try_for_each(|bytes| lists.push(SignedDeviceList::decode(bytes).ok()?).ok());
         if pushed.is_some() && page.next != 0 && page.next == lists.next() && !page.lists.is_empty() {
             if let Ok(relay) = self.relay() {
                 let request = Request::FetchLists(wire::FetchLists { user: user.clone(), from: page.next });
@@ -389,11 +389,7 @@ impl Client {
             return;
         }
         self.groups.fetching.remove(&user);
-        let pinned = if user == self.config.user {
-            self.account.list().map(|list| (list.epoch(), list.hash()))
-        } else {
-            self.contacts.pin(&user).map(|pin| (pin.epoch(), pin.hash()))
-        };
+        let pinned = self.known_list(&user);
         // An empty mark says that they were asked for, whatever came.
         self.groups.past.insert((user.clone(), u64::MAX), Vec::new());
         let (Ok((chain, lists)), Some((epoch, hash))) = (lists.finish(), pinned) else { return };
